@@ -1,0 +1,19 @@
+/**
+ * Classes of our advisory locks: the first integer of each `(class, key)` pair, for TypeScript and SQL alike.
+ * One table, so that no two parts of the package can collide. SQL files repeat the number with the name in a comment.
+ *
+ * | class | key | held by |
+ * |---|---|---|
+ * | `install` | 0 = the server's schema, else shard | schema install and migrations |
+ * | `nextId` | shard | the slow path of the id generator |
+ * | `shard` | shard | a move, a migration: whoever changes the shard's structure |
+ * | `streamsSequence` | shard | the sequencing pass of streams |
+ * | `import` | source id | a replica worker |
+ */
+export const ADVISORY_LOCK_CLASS = {
+  install: 0x48560001,
+  nextId: 0x48560002,
+  shard: 0x48560003,
+  streamsSequence: 0x48560004,
+  import: 0x48560005,
+} as const;

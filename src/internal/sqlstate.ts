@@ -1,0 +1,77 @@
+/** SQLSTATEs this package looks at, by the names Postgres gives them (Appendix A of its manual). */
+export const SQLSTATE = {
+  connectionException: '08000',
+  uniqueViolation: '23505',
+  readOnlySqlTransaction: '25006',
+  inFailedSqlTransaction: '25P02',
+  invalidPassword: '28P01',
+  invalidAuthorization: '28000',
+  invalidCatalogName: '3D000',
+  invalidSchemaName: '3F000',
+  serializationFailure: '40001',
+  deadlockDetected: '40P01',
+  insufficientPrivilege: '42501',
+  undefinedFunction: '42883',
+  undefinedTable: '42P01',
+  undefinedObject: '42704',
+  duplicatePreparedStatement: '42P05',
+  invalidSqlStatementName: '26000',
+  tooManyConnections: '53300',
+  lockNotAvailable: '55P03',
+  queryCanceled: '57014',
+  adminShutdown: '57P01',
+  crashShutdown: '57P02',
+  cannotConnectNow: '57P03',
+  idleSessionTimeout: '57P05',
+  idleInTransactionTimeout: '25P03',
+} as const;
+
+/**
+ * Our own SQLSTATEs (class SV; HV belongs to foreign data wrappers). SQL raises them, TypeScript maps them;
+ * messages are never parsed.
+ */
+export const SV = {
+  /** `next_id()`: the server's clock stepped back by more than the sequence can be ahead of it. */
+  clockBehind: 'SV001',
+  /** `next_id()`: the 41 bits of time are used up. */
+  epochExhausted: 'SV002',
+  /** The shard number given to a function of the server is outside 0–8191. */
+  shardOutOfRange: 'SV003',
+  /** The shard has moved: DETAIL holds JSON `{"epoch":"…","server":"…"}`. */
+  shardMoved: 'SV004',
+  /** A setting fixed at install time differs from the one asked for. */
+  settingFixed: 'SV005',
+  /** A compare-and-set met another version: DETAIL holds JSON `{"expected":…,"actual":…}`. */
+  versionConflict: 'SV006',
+} as const;
+
+/** The SQLSTATE of an error thrown by node-postgres, or `undefined` when it has none (a lost connection). */
+export function sqlStateOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const code: unknown = (error as { code?: unknown }).code;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && 'severity' in error ? code : undefined;
+}
+
+/**
+ * Whether an error says that the session is gone. node-postgres never makes 08006 or 08003 of its own:
+ * a loss is an error with an operating system code, with no code at all, or one of the shutdown SQLSTATEs.
+ */
+export function isConnectionLoss(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  if (state !== undefined) {
+    return (
+      state.startsWith('08') ||
+      state === SQLSTATE.adminShutdown ||
+      state === SQLSTATE.crashShutdown ||
+      state === SQLSTATE.cannotConnectNow ||
+      state === SQLSTATE.idleSessionTimeout ||
+      state === SQLSTATE.idleInTransactionTimeout
+    );
+  }
+  if (!(error instanceof Error)) return false;
+  const code: unknown = (error as { code?: unknown }).code;
+  if (typeof code === 'string') {
+    return /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|ENOTFOUND|ENOENT)/.test(code);
+  }
+  return /connection|not queryable|read timeout|timeout expired/i.test(error.message);
+}
