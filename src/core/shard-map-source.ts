@@ -1,0 +1,28 @@
+import type { ShardMap } from './shard-map.ts';
+
+/**
+ * A shard map that can change while the program runs.
+ * Connection entries make one that never does; `pg-hypervault/cluster` has the one that follows the control database.
+ */
+export interface ShardMapSource {
+  /** The newest map known. Its epoch never falls. */
+  readonly current: ShardMap;
+  /** Calls the listener with each new map. Returns the function that ends this. */
+  changed(listener: (map: ShardMap) => void): () => void;
+  /** Asks for the newest map there is, e.g. after a shard was not found where `current` says. */
+  refresh(options?: { readonly signal?: AbortSignal | undefined }): Promise<ShardMap>;
+}
+
+/** A source whose map never changes. */
+export function staticShardMapSource(map: ShardMap): ShardMapSource {
+  return {
+    current: map,
+    changed: () => () => {},
+    refresh: async () => map,
+  };
+}
+
+/** Tells a source from a list of connection entries. */
+export function isShardMapSource(value: unknown): value is ShardMapSource {
+  return typeof value === 'object' && value !== null && 'current' in value && 'changed' in value && 'refresh' in value;
+}
