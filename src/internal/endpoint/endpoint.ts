@@ -1,99 +1,253 @@
-import pg from 'pg';
-import { AuthenticationError, ConfigurationError, ServerUnavailableError } from '../../errors.ts';
-import { destroyClient, guardClient } from '../client-guard.ts';
+import type pg from 'pg';
+import { ClosedError, ServerUnavailableError } from '../../errors.ts';
+import { destroyClient, lossOf } from '../client-guard.ts';
 import { throwIfAborted } from '../sleep.ts';
-import { SQLSTATE, sqlStateOf } from '../sqlstate.ts';
 import { TypedEmitter } from '../typed-emitter.ts';
+import { connectionError } from './connection-error.ts';
+import { classifyError } from './error-class.ts';
+import { askSession, type HostReport } from './host-report.ts';
+import type { HostAddress } from './hosts.ts';
+import { Locator, type LocatorEvents } from './locator.ts';
+import { EndpointPool, type EndpointPoolOptions } from './pool.ts';
+import { type ResolvedSettings, resolveSettings } from './resolve.ts';
+import { factsOf, openSession, type SessionHooks, watchSession } from './session.ts';
 import type { ConnectionSettings } from './settings.ts';
+import { retryWithin, withinLimit } from './waiting.ts';
 
 /** How one session is asked for. */
 export interface EndpointConnectOptions {
   readonly signal?: AbortSignal | undefined;
   /** Sends statements without waiting for replies (node-postgres' `pipeline`). @default false */
   readonly pipeline?: boolean | undefined;
+  /** Keeps trying for so long while the server is unavailable; the last failure is thrown. @default 0 */
+  readonly waitMs?: number | undefined;
 }
 
-export type EndpointEvents = {
-  /** The server behind this endpoint changed. */
-  moved: { readonly from: string | undefined; readonly to: string };
-};
+export type EndpointEvents = LocatorEvents;
+
+/** Memory of the primary is trusted without a session on it for so long; after that it is looked for again. */
+const TRUST_MS = 1_000;
+/** A round of questions that ended so shortly ago is newer news than the loss of a session of before. */
+const STORM_MS = 50;
 
 /**
- * One logical Postgres server: gives connected, guarded sessions.
- * Pools, listeners and modules that live in one database all stand on it.
+ * One logical Postgres server – a primary and its standbys, or a single host – that gives connected, guarded sessions
+ * on the host with the wanted role. Pools, listeners and modules that live in one database all stand on it.
+ *
+ * 1. A host is used only after it said itself that it has the role: by its `in_hot_standby` report, else by a query.
+ * 2. The loss of a session puts the host in doubt; with several hosts all are asked at once, and the first session
+ *    after that goes to the one that answered.
+ * 3. When the role has moved, sessions on the former host are cut at once, also while it still lives.
  */
 export class Endpoint extends TypedEmitter<EndpointEvents> {
-  readonly #settings: ConnectionSettings;
+  readonly #settings: ResolvedSettings;
+  readonly #locator: Locator;
+  readonly #sessions = new Set<pg.Client>();
+  readonly #retired = new WeakSet<pg.Client>();
+  readonly #pools = new Set<EndpointPool>();
+  readonly #hooks: SessionHooks = {
+    onLost: (client, error) => {
+      if (this.#sessions.delete(client) && error !== undefined) this.#doubt(client);
+    },
+    onRoleReport: (client) => this.#doubt(client),
+  };
+  #connectedBefore = false;
+  #roleCheck: NodeJS.Timeout | undefined;
+  #closed = false;
 
+  /** @throws ConfigurationError; does no I/O */
   constructor(settings: ConnectionSettings) {
     super();
-    this.#settings = settings;
+    this.#settings = resolveSettings(settings);
+    this.#locator = new Locator(this.#settings);
+    this.#locator.on('moved', (event) => {
+      this.#leaveOtherHosts(event.to);
+      this.emit('moved', event);
+    });
+    this.#locator.on('splitBrain', (event) => this.emit('splitBrain', event));
   }
 
-  /** `host:port/database`, for messages; holds no secret. */
+  /** `host:port,host:port/database`, for messages; holds no secret. */
   get label(): string {
-    const { host, port, database } = new pg.Client(this.#config({}));
-    return `${host}:${port}/${database ?? ''}`;
+    return this.#settings.label;
+  }
+
+  get settings(): ResolvedSettings {
+    return this.#settings;
+  }
+
+  /** What the host in use said of itself; `undefined` before the first round of questions, and for a single host. */
+  get current(): HostReport | undefined {
+    return this.#locator.current;
+  }
+
+  /** What all the hosts said in the last round. */
+  get lastReports(): readonly HostReport[] {
+    return this.#locator.lastReports;
   }
 
   /**
    * Opens a session.
    *
-   * @throws ServerUnavailableError, AuthenticationError, ConfigurationError (no such database), AbortedError
+   * @throws ServerUnavailableError (retryable; its cause says why), AuthenticationError,
+   *   ConfigurationError (no such database), ClosedError, AbortedError
    */
-  async connect({ signal, pipeline = false }: EndpointConnectOptions = {}): Promise<pg.Client> {
+  connect({ signal, pipeline = false, waitMs = 0 }: EndpointConnectOptions = {}): Promise<pg.Client> {
+    return retryWithin(waitMs, signal, () => this.#connect(signal, pipeline));
+  }
+
+  /**
+   * Finds the host with the wanted role by asking all of them now, also when the one in use looks healthy.
+   * For a single host it is that host, unasked.
+   */
+  async locate(signal?: AbortSignal): Promise<HostAddress> {
+    const only = this.#onlyHost;
+    return only ?? (await this.#locator.locate(signal)).host;
+  }
+
+  /** Whether a session is alive and on the host with the role; pools ask before they lend one again. */
+  accepts(client: pg.Client): boolean {
+    return lossOf(client) === undefined && !this.#retired.has(client);
+  }
+
+  /**
+   * Told by pools and listeners that a session or a statement failed. Losses of sessions are noticed without it;
+   * what only the caller sees is a refused write (25006), the sign of a demoted server behind a name or a proxy.
+   */
+  report(error: unknown, client?: pg.Client): void {
+    const kind = classifyError(error);
+    if (kind === 'gone') this.#doubt(client);
+    if (kind !== 'role' || this.#settings.targetRole === 'standby') return;
+    // A server that reports itself as primary refused because the transaction or the session was made read-only.
+    if (client !== undefined && factsOf(client)?.inHotStandby === false) return;
+    if (client !== undefined) this.#retired.add(client);
+    this.#doubt(client);
+  }
+
+  /** A pg-pool over this endpoint; ended by {@link close}. */
+  createPool(options: EndpointPoolOptions = {}): EndpointPool {
+    if (this.#closed) throw this.#closedError();
+    const pool = new EndpointPool(this, options);
+    this.#pools.add(pool);
+    return pool;
+  }
+
+  /** Ends the pools made here, after the work in hand; sessions lent by {@link connect} belong to their callers. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#roleCheck);
+    this.#locator.close();
+    await Promise.all([...this.#pools].map((pool) => pool.close()));
+  }
+
+  async #connect(signal: AbortSignal | undefined, pipeline: boolean): Promise<pg.Client> {
+    for (let again = false; ; again = true) {
+      const { host, remembered } = await this.hostToTry(signal);
+      const limit = remembered ? AbortSignal.timeout(Math.min(TRUST_MS, this.#settings.connectTimeoutMs)) : undefined;
+      const stop = limit && signal ? AbortSignal.any([limit, signal]) : (limit ?? signal);
+      try {
+        const client = await openSession(this.#settings, host, { signal: stop, pipeline, ...this.#hooks });
+        await this.admit(client);
+        return client;
+      } catch (error) {
+        throwIfAborted(signal, `connecting to ${this.label}`);
+        if (again || this.#onlyHost || !this.#mayHaveMoved(error)) throw this.explain(error);
+        this.#locator.doubt();
+      }
+    }
+  }
+
+  get #onlyHost(): HostAddress | undefined {
+    return this.#settings.hosts.length === 1 ? this.#settings.hosts[0] : undefined;
+  }
+
+  /** @internal The host a new session should go to: the remembered one while it is beyond doubt, else by asking. */
+  async hostToTry(signal?: AbortSignal): Promise<{ host: HostAddress; remembered: boolean }> {
+    if (this.#closed) throw this.#closedError();
     throwIfAborted(signal, `connecting to ${this.label}`);
-    const client = new pg.Client(this.#config({ pipeline }));
-    guardClient(client);
-    const onAbort = (): void => destroyClient(client);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    try {
-      await client.connect();
-      return client;
-    } catch (error) {
-      throwIfAborted(signal, `connecting to ${this.label}`);
-      throw this.#explain(error);
-    } finally {
-      signal?.removeEventListener('abort', onAbort);
+    const { current, doubtful, confirmedAt } = this.#locator;
+    const fresh = this.#sessions.size > 0 || performance.now() - confirmedAt < TRUST_MS;
+    if (current && !doubtful && fresh) return { host: current.host, remembered: true };
+    return { host: await this.locate(signal), remembered: false };
+  }
+
+  /** @internal Watches a client that is about to connect to `host`; for clients made elsewhere (pg-pool). */
+  watch(client: pg.Client, host: HostAddress): void {
+    watchSession(client, host, this.#hooks);
+  }
+
+  /** @internal Takes a connected session in if its server has the role; destroys it and throws otherwise. */
+  async admit(client: pg.Client): Promise<void> {
+    const host = factsOf(client)?.host;
+    if (host === undefined) throw new Error('admit: the session was not opened by this endpoint');
+    if (!(await this.#hasRole(client, host))) {
+      destroyClient(client);
+      this.#locator.doubt();
+      const { targetRole } = this.#settings;
+      throw new ServerUnavailableError(this.label, `${host.label} is not a ${targetRole}, and one is asked for`);
+    }
+    if (this.#closed) {
+      destroyClient(client);
+      throw this.#closedError();
+    }
+    this.#connectedBefore = true;
+    if (lossOf(client) === undefined) this.#sessions.add(client);
+    this.#watchRoles();
+  }
+
+  /** @internal */
+  explain(error: unknown): Error {
+    return connectionError(error, this.label, { connectedBefore: this.#connectedBefore });
+  }
+
+  async #hasRole(client: pg.Client, host: HostAddress): Promise<boolean> {
+    const { targetRole, connectTimeoutMs } = this.#settings;
+    if (targetRole === 'any' || targetRole === 'prefer-standby') return true;
+    const reported = factsOf(client)?.inHotStandby;
+    // A pooler hands out the reports of whichever server session it opened first.
+    if (reported !== undefined && !this.#locator.current?.pooled) return reported === (targetRole === 'standby');
+    const { role } = await withinLimit(client, connectTimeoutMs, () => askSession(client, host));
+    return role === targetRole;
+  }
+
+  #mayHaveMoved(error: unknown): boolean {
+    if (error instanceof ServerUnavailableError) return true;
+    const kind = classifyError(error);
+    return kind !== 'config' && kind !== 'retry';
+  }
+
+  /** The host in use may have lost its role, or its life: ask again, unless that was done a moment ago. */
+  #doubt(client: pg.Client | undefined): void {
+    const { current, confirmedAt } = this.#locator;
+    if (this.#onlyHost || this.#closed || current === undefined) return;
+    if (client !== undefined && factsOf(client)?.host.label !== current.host.label) return;
+    if (performance.now() - confirmedAt < STORM_MS) return;
+    this.#locator.doubt();
+    this.#locator.locate().catch(() => {});
+  }
+
+  #watchRoles(): void {
+    const { roleCheckMs, targetRole } = this.#settings;
+    if (this.#roleCheck !== undefined || this.#onlyHost || roleCheckMs === 0 || targetRole === 'any') return;
+    this.#roleCheck = setInterval(() => {
+      if (this.#sessions.size > 0) this.#locator.locate().catch(() => {});
+    }, roleCheckMs);
+    this.#roleCheck.unref();
+  }
+
+  #leaveOtherHosts(label: string): void {
+    const { targetRole } = this.#settings;
+    if (targetRole !== 'primary' && targetRole !== 'standby') return;
+    for (const client of this.#sessions) {
+      const host = factsOf(client)?.host.label;
+      if (host === label) continue;
+      this.#sessions.delete(client);
+      const reason = new Error(`Connection terminated: ${host} is no longer the ${targetRole}, ${label} is`);
+      destroyClient(client, Object.assign(reason, { code: 'ECONNABORTED' }));
     }
   }
 
-  /** Told by pools and listeners that a session failed, so that the primary is looked for again. */
-  report(_error: unknown, _client?: pg.Client): void {}
-
-  async close(): Promise<void> {}
-
-  #config(extra: { pipeline?: boolean }): pg.ClientConfig {
-    const { connectionString, host, port, user, password, database, ssl } = this.#settings;
-    const { connectTimeoutMs = 5_000, applicationName = 'pg-hypervault' } = this.#settings;
-    return {
-      ...(connectionString !== undefined && { connectionString }),
-      ...(host !== undefined && { host }),
-      ...(port !== undefined && { port }),
-      ...(user !== undefined && { user }),
-      ...(password !== undefined && { password }),
-      ...(database !== undefined && { database }),
-      ...(ssl !== undefined && { ssl }),
-      application_name: applicationName,
-      connectionTimeoutMillis: connectTimeoutMs,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: 10_000,
-      ...extra,
-    } as pg.ClientConfig;
-  }
-
-  #explain(cause: unknown): Error {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    switch (sqlStateOf(cause)) {
-      case SQLSTATE.invalidPassword:
-      case SQLSTATE.invalidAuthorization:
-        return new AuthenticationError(this.label, `${this.label} refused the user or the password: ${reason}`, {
-          cause,
-        });
-      case SQLSTATE.invalidCatalogName:
-        return new ConfigurationError(`${this.label}: ${reason}; create the database first`, { cause });
-      default:
-        return new ServerUnavailableError(this.label, `no connection to ${this.label}: ${reason}`, { cause });
-    }
+  #closedError(): ClosedError {
+    return new ClosedError(`the endpoint ${this.label} is closed`);
   }
 }

@@ -1,0 +1,40 @@
+import type pg from 'pg';
+import { HypervaultError } from '../../errors.ts';
+import { Backoff } from '../backoff.ts';
+import { destroyClient } from '../client-guard.ts';
+import { sleep } from '../sleep.ts';
+
+/**
+ * Does `work` again while it fails with a retryable error, until `waitMs` have passed; then the last failure is thrown,
+ * so that the caller reads why, not only that the time was up.
+ */
+export async function retryWithin<T>(
+  waitMs: number,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  const deadline = performance.now() + waitMs;
+  const backoff = new Backoff({ baseMs: 25, maxMs: 500 });
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      const left = deadline - performance.now();
+      if (left <= 0 || !(error instanceof HypervaultError && error.retryable)) throw error;
+      await sleep(Math.min(left, backoff.next()), { signal, what: 'waiting for the server' });
+    }
+  }
+}
+
+/** Bounds work on a session from this side: past the limit the socket is destroyed, which fails the work. */
+export async function withinLimit<T>(client: pg.Client, limitMs: number, work: () => Promise<T>): Promise<T> {
+  const timer = setTimeout(() => {
+    const error = new Error(`Connection terminated: no reply within ${limitMs} ms`);
+    destroyClient(client, Object.assign(error, { code: 'ETIMEDOUT' }));
+  }, limitMs);
+  try {
+    return await work();
+  } finally {
+    clearTimeout(timer);
+  }
+}
