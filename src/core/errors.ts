@@ -6,15 +6,27 @@
  * ├─ InvalidArgumentError
  * │  ├─ InvalidKeyError           not an id: a number, negative, over 63 bits, not decimal
  * │  ├─ InvalidBodyError          a field that hstore can't hold; `field` names it
- * │  └─ UnknownShardError         no server of the shard map holds this shard
- * └─ ConfigurationError
- *    └─ ShardRangeError           a range is malformed, out of bounds, reversed, or overlaps another
+ * │  ├─ UnknownShardError         no server of the shard map holds this shard
+ * │  └─ ConnectionNotLentError    given back twice, or never lent by this Datastore
+ * ├─ ConfigurationError
+ * │  └─ ShardRangeError           a range is malformed, out of bounds, reversed, or overlaps another
+ * ├─ TimeoutError
+ * │  └─ PoolTimeoutError          no client of a server within poolBlockTimeoutMs; `cause` says why
+ * ├─ QueueFullError               more callers wait than the option allows
+ * ├─ KeyConflictError             another entity is stored under this reserved key
+ * └─ VersionConflictError         the row changed since it was read
  * ```
  *
  * @module
  */
 
-import { ConfigurationError, type HypervaultErrorOptions, InvalidArgumentError } from '../errors.ts';
+import {
+  ConfigurationError,
+  HypervaultError,
+  type HypervaultErrorOptions,
+  InvalidArgumentError,
+  TimeoutError,
+} from '../errors.ts';
 
 /** The value is not an id: a number, negative, over 63 bits, not decimal. */
 export class InvalidKeyError extends InvalidArgumentError {
@@ -53,4 +65,58 @@ export class UnknownShardError extends InvalidArgumentError {
 /** A shard range is malformed, out of bounds, reversed, or overlaps another one. */
 export class ShardRangeError extends ConfigurationError {
   override readonly code: string = 'SHARD_RANGE';
+}
+
+/** A connection was given back that this Datastore has not lent, or not any more. */
+export class ConnectionNotLentError extends InvalidArgumentError {
+  override readonly code: string = 'CONNECTION_NOT_LENT';
+}
+
+/** No client of a server could be had in time; `cause` is the last failure to connect, if there was one. */
+export class PoolTimeoutError extends TimeoutError {
+  override readonly code: string = 'POOL_TIMEOUT';
+  readonly server: string;
+
+  constructor(server: string, message: string, options?: HypervaultErrorOptions) {
+    super(message, options);
+    this.server = server;
+  }
+}
+
+/** More callers wait than the option allows. Nothing was sent. */
+export class QueueFullError extends HypervaultError {
+  constructor(message: string, options?: HypervaultErrorOptions) {
+    super('QUEUE_FULL', message, { retryable: true, ...options });
+  }
+}
+
+/** Another entity is stored under the key that was reserved ahead. */
+export class KeyConflictError extends HypervaultError {
+  readonly id: bigint;
+
+  /** @param visible - `false` when another transaction is writing this key at this moment */
+  constructor(id: bigint, visible: boolean) {
+    super(
+      'KEY_CONFLICT',
+      visible
+        ? `another entity is stored under key ${id} already; a reserved key may be used for one entity`
+        : `key ${id} is being written by somebody else at this moment; the same call may be made again`,
+      { retryable: !visible },
+    );
+    this.id = id;
+  }
+}
+
+/** The row changed since it was read: nothing was written. */
+export class VersionConflictError extends HypervaultError {
+  readonly id: string;
+  readonly expected: string;
+  readonly actual: string;
+
+  constructor(id: string, expected: string, actual: string) {
+    super('VERSION_CONFLICT', `row ${id} was changed meanwhile: expected version ${expected}, it has ${actual}`);
+    this.id = id;
+    this.expected = expected;
+    this.actual = actual;
+  }
 }

@@ -1,7 +1,21 @@
 import './key-buffer.ts';
 
 export { type ConnectionEntry, shardMapOf } from './connection-entry.ts';
-export { InvalidBodyError, InvalidKeyError, ShardRangeError, UnknownShardError } from './errors.ts';
+export type { Cursor, TransactionOptions } from './cursor.ts';
+export { Datastore, type Waiting } from './datastore.ts';
+export type { UpdateOptions } from './entities.ts';
+export type { Body, Entity } from './entity.ts';
+export {
+  ConnectionNotLentError,
+  InvalidBodyError,
+  InvalidKeyError,
+  KeyConflictError,
+  PoolTimeoutError,
+  QueueFullError,
+  ShardRangeError,
+  UnknownShardError,
+  VersionConflictError,
+} from './errors.ts';
 export {
   DEFAULT_EPOCH,
   type IdRange,
@@ -11,7 +25,10 @@ export {
   type KeyOptions,
   type KeyParts,
 } from './key.ts';
+export type { StatementEvent } from './observe.ts';
+export type { DatastoreOptions, Logger } from './options.ts';
 export { type RoutingSettings, shardFor, slotOf } from './routing.ts';
+export type { ServerStats } from './server.ts';
 export { ShardMap, type ShardServer } from './shard-map.ts';
 export { isShardMapSource, type ShardMapSource, staticShardMapSource } from './shard-map-source.ts';
 export {
@@ -21,3 +38,4 @@ export {
   type ShardRangesInput,
   shardsOf,
 } from './shard-range.ts';
+export type { RowChangeOptions, RowRef, Table, TableOptions } from './table.ts';

@@ -4,6 +4,7 @@ export const SQLSTATE = {
   uniqueViolation: '23505',
   readOnlySqlTransaction: '25006',
   inFailedSqlTransaction: '25P02',
+  featureNotSupported: '0A000',
   invalidPassword: '28P01',
   invalidAuthorization: '28000',
   invalidCatalogName: '3D000',

@@ -1,0 +1,235 @@
+import genericPool, { type Pool } from 'generic-pool';
+import type { Client } from 'pg';
+import { AbortedError, ClosedError, HypervaultError } from '../errors.ts';
+import { Backoff } from '../internal/backoff.ts';
+import { destroyClient, lossOf } from '../internal/client-guard.ts';
+import { PoolTimeoutError, QueueFullError } from './errors.ts';
+
+export interface ClientPoolOptions {
+  /** For messages and statistics. */
+  readonly server: string;
+  readonly max: number;
+  readonly maxWaiting: number;
+  readonly blockTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly maxClientAgeMs: number;
+  /** Opens one session, ready for use. */
+  readonly open: (options: { signal: AbortSignal }) => Promise<Client>;
+}
+
+/** Lanes come first: hundreds of callers stand behind each. */
+export const LANE_PRIORITY = 0;
+export const CALLER_PRIORITY = 1;
+
+/** A failure that ends every wait: trying again can't mend a wrong password. */
+function isFinal(error: unknown): boolean {
+  return error instanceof HypervaultError && !error.retryable;
+}
+
+/**
+ * The clients of one connection entry: filled lazily, last in first out, over one generic-pool.
+ *
+ * generic-pool tries again without any delay when `create` fails (2,090 attempts in 300 ms against a dead port,
+ * measured) and reports a time-out without its cause. So `create` itself waits, with jitter, before it fails, and the
+ * last failure becomes the cause of {@link PoolTimeoutError}; a failure that is final rejects every waiting caller.
+ */
+export class ClientPool {
+  readonly #options: ClientPoolOptions;
+  readonly #pool: Pool<Client>;
+  readonly #backoff = new Backoff({ baseMs: 20, maxMs: 1_000 });
+  readonly #born = new WeakMap<Client, number>();
+  readonly #lent = new Set<Client>();
+  readonly #waiting = new Set<(error: unknown) => void>();
+  readonly #closing = new AbortController();
+  #lastFailure: unknown;
+  #failures = 0;
+  #lanes = 0;
+
+  constructor(options: ClientPoolOptions) {
+    this.#options = options;
+    this.#pool = genericPool.createPool(
+      {
+        create: () => this.#create(),
+        destroy: (client) => farewell(client),
+        validate: async (client) => this.#isFit(client),
+      },
+      {
+        max: options.max,
+        // Our own bound counts callers, not the requests that were given up; see acquire().
+        maxWaitingClients: Number.MAX_SAFE_INTEGER,
+        priorityRange: 2,
+        testOnBorrow: true,
+        fifo: false,
+        autostart: false,
+        idleTimeoutMillis: options.idleTimeoutMs,
+        evictionRunIntervalMillis: Math.max(1_000, Math.floor(options.idleTimeoutMs / 4)),
+        numTestsPerEvictionRun: options.max,
+      },
+    );
+    // generic-pool reports what create threw as an event too; the callers get it as a cause.
+    this.#pool.on('factoryCreateError', () => {});
+    this.#pool.on('factoryDestroyError', () => {});
+  }
+
+  /** Clients that exist, are lent, are idle; callers that wait; sessions that could not be opened. */
+  get counts(): { clients: number; lent: number; idle: number; waiting: number; failures: number } {
+    return {
+      clients: this.#pool.size,
+      lent: this.#lent.size,
+      idle: this.#pool.available,
+      waiting: this.#waiting.size,
+      failures: this.#failures,
+    };
+  }
+
+  /**
+   * Lends a client.
+   *
+   * @throws PoolTimeoutError after `poolBlockTimeoutMs`, QueueFullError, AuthenticationError and other final failures
+   * at once, AbortedError, ClosedError
+   */
+  acquire({
+    signal,
+    priority = CALLER_PRIORITY,
+  }: {
+    signal?: AbortSignal | undefined;
+    priority?: number;
+  } = {}): Promise<Client> {
+    const { server, maxWaiting, blockTimeoutMs } = this.#options;
+    if (this.#closing.signal.aborted) return Promise.reject(this.#closed());
+    if (signal?.aborted) return Promise.reject(new AbortedError(`waiting for a client of ${server}`, signal.reason));
+    if (this.#waiting.size >= maxWaiting + this.#options.max) {
+      return Promise.reject(
+        new QueueFullError(`${maxWaiting} callers wait for a client of ${server} already (option maxWaiting)`),
+      );
+    }
+    return new Promise<Client>((resolve, reject) => {
+      const timer = setTimeout(() => giveUp(this.#timeout()), blockTimeoutMs);
+      const onAbort = (): void => giveUp(new AbortedError(`waiting for a client of ${server}`, signal?.reason));
+      const settle = (): boolean => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+        return this.#waiting.delete(giveUp);
+      };
+      const giveUp = (error: unknown): void => {
+        if (settle()) reject(error);
+      };
+      this.#waiting.add(giveUp);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#pool.acquire(priority).then((client) => {
+        // Given up meanwhile: hand the client to the next in line, unharmed.
+        if (!settle()) return void this.#pool.release(client);
+        this.#lent.add(client);
+        resolve(client);
+      }, giveUp);
+    });
+  }
+
+  /** Told when a lane takes (+1) or leaves (−1) a client. */
+  countLane(change: 1 | -1): void {
+    this.#lanes += change;
+  }
+
+  /** Callers wait while lanes hold every client there may be. */
+  get lanesStarveCallers(): boolean {
+    return this.#waiting.size > 0 && this.#lanes >= this.#options.max;
+  }
+
+  /** Whether the client is lent by this pool at this moment. */
+  isLent(client: Client): boolean {
+    return this.#lent.has(client);
+  }
+
+  /**
+   * Takes a client back. One that lost its session, is inside a transaction, or has a statement under way is
+   * destroyed and never lent again.
+   */
+  async release(client: Client): Promise<void> {
+    if (!this.#lent.delete(client)) return;
+    if (this.#isFit(client) && client.getTransactionStatus() === 'I' && isQuiet(client)) {
+      await this.#pool.release(client);
+    } else {
+      await this.#pool.destroy(client);
+    }
+  }
+
+  /** Destroys a lent client instead of taking it back. */
+  async discard(client: Client): Promise<void> {
+    if (this.#lent.delete(client)) await this.#pool.destroy(client);
+  }
+
+  /** Refuses new callers, waits for lent clients up to `deadlineMs`, then cuts them. */
+  async close(deadlineMs: number): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    for (const giveUp of [...this.#waiting]) giveUp(this.#closed());
+    const cut = setTimeout(() => {
+      for (const client of [...this.#lent]) void this.discard(client);
+    }, deadlineMs);
+    try {
+      await this.#pool.drain();
+      await this.#pool.clear();
+    } finally {
+      clearTimeout(cut);
+    }
+  }
+
+  async #create(): Promise<Client> {
+    try {
+      const client = await this.#options.open({ signal: this.#closing.signal });
+      this.#backoff.reset();
+      this.#lastFailure = undefined;
+      this.#born.set(client, Date.now());
+      return client;
+    } catch (error) {
+      this.#failures += 1;
+      this.#lastFailure = error;
+      if (isFinal(error)) for (const giveUp of [...this.#waiting]) giveUp(error);
+      await this.#pause(this.#backoff.next());
+      throw error;
+    }
+  }
+
+  /** Waits before the next try, for as long as somebody still wants a client. */
+  async #pause(ms: number): Promise<void> {
+    if (this.#waiting.size === 0 || this.#closing.signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      this.#closing.signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  #isFit(client: Client): boolean {
+    if (lossOf(client) !== undefined) return false;
+    const age = Date.now() - (this.#born.get(client) ?? 0);
+    return age < this.#options.maxClientAgeMs;
+  }
+
+  #timeout(): PoolTimeoutError {
+    const { server, blockTimeoutMs, max } = this.#options;
+    const cause = this.#lastFailure;
+    const why =
+      cause instanceof Error ? `the last attempt to connect failed: ${cause.message}` : `all ${max} clients are lent`;
+    return new PoolTimeoutError(server, `no client of ${server} within ${blockTimeoutMs} ms: ${why}`, { cause });
+  }
+
+  #closed(): ClosedError {
+    return new ClosedError(`the pool of ${this.#options.server} is closed; call reinstantiate() to use it again`);
+  }
+}
+
+/** No statement is under way or waits on the client. */
+function isQuiet(client: Client): boolean {
+  const inside = client as unknown as { _queryQueue: unknown[]; _activeQuery: unknown; _sentQueryQueue: unknown[] };
+  return inside._queryQueue.length === 0 && inside._sentQueryQueue.length === 0 && !inside._activeQuery;
+}
+
+/** A healthy session is told that we leave; any other is cut, since `end()` would wait for its statement. */
+async function farewell(client: Client): Promise<void> {
+  if (lossOf(client) === undefined && isQuiet(client)) await client.end();
+  else destroyClient(client);
+}

@@ -1,0 +1,184 @@
+import type { Client, QueryResult, QueryResultRow } from 'pg';
+import PgCursor from 'pg-cursor';
+import { ClosedError, OutcomeUnknownError } from '../errors.ts';
+import { quoteIdentifier } from '../internal/quote.ts';
+import { throwIfAborted } from '../internal/sleep.ts';
+import { isConnectionLoss } from '../internal/sqlstate.ts';
+import type { Observer } from './observe.ts';
+import { factsOf } from './session.ts';
+
+/** How a transaction runs. */
+export interface TransactionOptions {
+  /** @default the server's default, which is `read committed` */
+  readonly isolation?: 'read committed' | 'repeatable read' | 'serializable' | undefined;
+  readonly readOnly?: boolean | undefined;
+}
+
+/** Rows a stream fetches with one round trip. */
+const STREAM_ROWS = 500;
+
+/**
+ * A client lent to work on one shard: unqualified names are found in the shard's schema first.
+ * Dead once it was given back.
+ */
+export class Cursor {
+  readonly shardId: number;
+  /** E.g. `shard0005`; not quoted. */
+  readonly schema: string;
+  readonly #client: Client;
+  readonly #observer: Observer;
+  #placed: Promise<unknown> | undefined;
+  #inTransaction = false;
+  #dead = false;
+
+  constructor(client: Client, shardId: number, schema: string, observer: Observer) {
+    this.#client = client;
+    this.shardId = shardId;
+    this.schema = schema;
+    this.#observer = observer;
+  }
+
+  /**
+   * Runs a statement with bound values. Result and types are node-postgres' own, hstore parsed into objects.
+   *
+   * @example
+   * ```ts
+   * await db.withCursor(5, async (cursor) => (await cursor.query('select version()')).rows[0]);
+   * ```
+   */
+  async query<Row extends QueryResultRow = QueryResultRow>(
+    text: string,
+    values: readonly unknown[] = [],
+  ): Promise<QueryResult<Row>> {
+    await this.#enter();
+    const started = performance.now();
+    let failure: unknown;
+    try {
+      if (!this.#needsWrapping) return await this.#client.query<Row>(text, [...values]);
+      return await this.#wrapped(() => this.#client.query<Row>(text, [...values]));
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      if (this.#observer.active) this.#observer.statement(this.shardId, text, performance.now() - started, failure);
+    }
+  }
+
+  /**
+   * Runs `fn` inside a transaction; commits when it returns, rolls back when it throws.
+   *
+   * @throws OutcomeUnknownError when the session is lost while COMMIT is under way
+   */
+  async transaction<T>(fn: (cursor: Cursor) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    await this.#enter();
+    if (this.#inTransaction) throw new Error('a transaction is open on this cursor already; use a savepoint');
+    await this.#client.query(beginText(options));
+    this.#inTransaction = true;
+    let result: T;
+    try {
+      if (factsOf(this.#client).pooled) await this.#setPath(true);
+      result = await fn(this);
+    } catch (error) {
+      // The session may be gone; then the server rolls back by itself.
+      await this.#client.query('rollback').catch(() => {});
+      throw error;
+    } finally {
+      this.#inTransaction = false;
+    }
+    return this.#commit(result);
+  }
+
+  /**
+   * Reads any number of rows with bounded memory, by a cursor of the server. Leaving the loop early frees it.
+   * No other statement may run on this cursor meanwhile.
+   */
+  async *stream<Row extends QueryResultRow = QueryResultRow>(
+    text: string,
+    values: readonly unknown[] = [],
+    { batchSize = STREAM_ROWS, signal }: { batchSize?: number; signal?: AbortSignal | undefined } = {},
+  ): AsyncGenerator<Row, void, undefined> {
+    await this.#enter();
+    const wrap = this.#needsWrapping;
+    if (wrap) {
+      await this.#client.query('begin');
+      await this.#setPath(true);
+    }
+    const cursor = this.#client.query(new PgCursor<Row>(text, [...values]));
+    try {
+      for (;;) {
+        throwIfAborted(signal, 'reading a stream');
+        const rows = await cursor.read(batchSize);
+        yield* rows;
+        if (rows.length < batchSize) return;
+      }
+    } finally {
+      await cursor.close().catch(() => {});
+      if (wrap) await this.#client.query('rollback').catch(() => {});
+    }
+  }
+
+  /** The client itself, for what takes one (COPY streams, query builders). @internal */
+  async rawClient(): Promise<Client> {
+    await this.#enter();
+    return this.#client;
+  }
+
+  /** Ends the cursor's life; returns the client it was made of. @internal */
+  revoke(): Client {
+    this.#dead = true;
+    return this.#client;
+  }
+
+  /** Whether every statement needs a transaction of its own to find the shard's schema. */
+  get #needsWrapping(): boolean {
+    return !this.#inTransaction && factsOf(this.#client).pooled;
+  }
+
+  async #enter(): Promise<void> {
+    if (this.#dead) throw new ClosedError('this cursor was given back; a client may only be used while it is lent');
+    if (factsOf(this.#client).pooled) return;
+    // Always set anew, never remembered: the last borrower may have changed it, by SQL we can't see.
+    this.#placed ??= this.#setPath(false);
+    await this.#placed;
+  }
+
+  #setPath(local: boolean): Promise<unknown> {
+    const path = `${quoteIdentifier(this.schema)}, ${factsOf(this.#client).searchPath}`;
+    return this.#client.query("select set_config('search_path', $1, $2)", [path, local]);
+  }
+
+  /** Behind a transaction-mode pooler only a transaction keeps statements on one server session. */
+  async #wrapped<T>(run: () => Promise<T>): Promise<T> {
+    await this.#client.query('begin');
+    try {
+      await this.#setPath(true);
+      const result = await run();
+      await this.#client.query('commit');
+      return result;
+    } catch (error) {
+      await this.#client.query('rollback').catch(() => {});
+      throw error;
+    }
+  }
+
+  async #commit<T>(result: T): Promise<T> {
+    try {
+      const { command } = await this.#client.query('commit');
+      if (command !== 'COMMIT') {
+        throw new Error('the transaction was rolled back: an error inside it was caught and not thrown again');
+      }
+      return result;
+    } catch (error) {
+      if (!isConnectionLoss(error)) throw error;
+      throw new OutcomeUnknownError('the session was lost while COMMIT was under way', { cause: error });
+    }
+  }
+}
+
+function beginText({ isolation, readOnly }: TransactionOptions): string {
+  const levels = ['read committed', 'repeatable read', 'serializable'];
+  if (isolation !== undefined && !levels.includes(isolation)) {
+    throw new TypeError(`isolation must be one of ${levels.join(', ')}, not ${JSON.stringify(isolation)}`);
+  }
+  return `begin${isolation ? ` isolation level ${isolation}` : ''}${readOnly ? ' read only' : ''}`;
+}

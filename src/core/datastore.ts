@@ -1,0 +1,268 @@
+import { ClosedError } from '../errors.ts';
+import { abortable } from './abortable.ts';
+import { type ConnectionEntry, shardMapOf } from './connection-entry.ts';
+import type { Cursor, TransactionOptions } from './cursor.ts';
+import { Entities, type UpdateOptions } from './entities.ts';
+import type { Body, Entity } from './entity.ts';
+import { ConnectionNotLentError } from './errors.ts';
+import { mayHaveMoved } from './gathered-reads.ts';
+import { Key } from './key.ts';
+import { type DatastoreOptions, type ResolvedDatastoreOptions, resolveDatastoreOptions } from './options.ts';
+import { shardFor } from './routing.ts';
+import { type Server, type ServerStats, schemaName } from './server.ts';
+import { Servers } from './servers.ts';
+import type { ShardMap } from './shard-map.ts';
+import { isShardMapSource, type ShardMapSource, staticShardMapSource } from './shard-map-source.ts';
+import { Table, type TableOptions } from './table.ts';
+import { TableShards } from './table-shards.ts';
+import { transact } from './transact.ts';
+
+/** Ends a wait; the statement itself, once sent, is not undone. */
+export interface Waiting {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * A datastore spread over many Postgres servers: logical shards, each a schema, placed in ranges on the servers.
+ * The constructor does no I/O; sessions are opened when they are needed.
+ *
+ * @typeParam Database - the user's tables: names mapped to row types
+ *
+ * @example
+ * ```ts
+ * const db = new Datastore([
+ *   { host: 'db1', database: 'app', shards: '1-9' },
+ *   { host: 'db2', database: 'app', shards: '9-17' },
+ * ]);
+ * const key = await db.put(12, 1, { beep: 'boop' });
+ * const entity = await db.get(key);
+ * await db.disconnect();
+ * ```
+ */
+export class Datastore<Database extends object = Record<string, Record<string, unknown>>> {
+  readonly #source: ShardMapSource;
+  readonly #options: ResolvedDatastoreOptions;
+  readonly #lent = new Map<Cursor, Server>();
+  #servers: Servers;
+  #entities: Entities;
+  #closed: Promise<void> | undefined;
+
+  /**
+   * @param connections - one entry per server, or a source of maps that change
+   * @throws ConfigurationError, ShardRangeError
+   */
+  constructor(connections: readonly ConnectionEntry[] | ShardMapSource, options?: DatastoreOptions) {
+    this.#options = resolveDatastoreOptions(options);
+    this.#source = isShardMapSource(connections) ? connections : staticShardMapSource(shardMapOf(connections));
+    this.#servers = new Servers(this.#source, this.#options);
+    this.#entities = new Entities(this.#servers, this.#options.epoch);
+  }
+
+  /** Which server holds which shard, as known now. */
+  get map(): ShardMap {
+    return this.#source.current;
+  }
+
+  /**
+   * Reads an entity. Concurrent calls for one server travel together; each keeps its own result and error.
+   *
+   * @returns the entity, or `null` when there is none under this key
+   * @throws InvalidArgumentError for anything but a Key, UnknownShardError, PoolTimeoutError, QueueFullError
+   */
+  async get(key: Key, { signal }: Waiting = {}): Promise<Entity | null> {
+    return signal === undefined ? this.#open().get(key) : abortable(this.#open().get(key), signal, 'get');
+  }
+
+  /** Reads many entities, in the order of the keys; `null` where there is none. */
+  async getMany(keys: readonly Key[], { signal }: Waiting = {}): Promise<(Entity | null)[]> {
+    return abortable(this.#open().getMany(keys), signal, 'getMany');
+  }
+
+  /**
+   * Writes a new entity. Concurrent calls for one server share a transaction; each keeps its own result and error.
+   *
+   * With a `key` from {@link reserveKeys} the call may be repeated after a lost reply: the same body again is no error
+   * and is stored once, another one is a `KeyConflictError`.
+   *
+   * @param kind - a smallint, stored beside the body
+   * @throws InvalidBodyError naming the field, UnknownShardError, OutcomeUnknownError when the reply to an unkeyed put
+   *   was lost
+   */
+  async put(
+    shardId: number,
+    kind: number,
+    body: Body,
+    { key, signal }: Waiting & { readonly key?: Key | undefined } = {},
+  ): Promise<Key> {
+    return abortable(this.#open().put(shardId, kind, body, key), signal, 'put');
+  }
+
+  /** Writes many new entities into one shard; keys come in the order of the bodies. */
+  async putMany(shardId: number, kind: number, bodies: readonly Body[], { signal }: Waiting = {}): Promise<Key[]> {
+    return abortable(this.#open().putMany(shardId, kind, bodies), signal, 'putMany');
+  }
+
+  /**
+   * Sets fields of an entity, or replaces its body.
+   *
+   * @returns the entity as it is now, or `null` when there is none
+   * @throws VersionConflictError when `ifUnchangedSince` is given and the entity is newer
+   */
+  async update(key: Key, changes: Body, options: UpdateOptions & Waiting = {}): Promise<Entity | null> {
+    return abortable(this.#open().update(key, changes, options), options.signal, 'update');
+  }
+
+  /**
+   * Removes an entity.
+   *
+   * @returns whether there was one
+   * @throws VersionConflictError when `ifUnchangedSince` is given and the entity is newer
+   */
+  async remove(
+    key: Key,
+    { ifUnchangedSince, signal }: Waiting & { readonly ifUnchangedSince?: Date | undefined } = {},
+  ): Promise<boolean> {
+    return abortable(this.#open().remove(key, ifUnchangedSince), signal, 'remove');
+  }
+
+  /**
+   * Lends a connection for work on one shard, until {@link putConnection}. Prefer {@link withCursor}, which can't
+   * forget to give it back.
+   *
+   * @throws PoolTimeoutError, QueueFullError, UnknownShardError
+   */
+  async getConnection(shardId: number, { signal }: Waiting = {}): Promise<Cursor> {
+    this.#open();
+    const server = this.#servers.of(shardId);
+    const cursor = await server.lend(shardId, signal);
+    this.#lent.set(cursor, server);
+    return cursor;
+  }
+
+  /**
+   * Takes a connection back. One that is broken or inside an open transaction is destroyed, never lent again.
+   *
+   * @throws ConnectionNotLentError when it was given back already, or was never lent by this Datastore
+   */
+  async putConnection(connection: Cursor): Promise<void> {
+    const server = this.#lent.get(connection);
+    if (server === undefined) {
+      throw new ConnectionNotLentError('this connection is not lent by this datastore; was it given back already?');
+    }
+    this.#lent.delete(connection);
+    await server.pool.release(connection.revoke());
+  }
+
+  /**
+   * Lends a cursor for the length of the callback.
+   *
+   * @example
+   * ```ts
+   * const rows = await db.withCursor(5, async (cursor) => (await cursor.query('select * from orders')).rows);
+   * ```
+   */
+  async withCursor<T>(shardId: number, fn: (cursor: Cursor) => Promise<T>, waiting: Waiting = {}): Promise<T> {
+    const cursor = await this.getConnection(shardId, waiting);
+    try {
+      return await fn(cursor);
+    } finally {
+      if (this.#lent.has(cursor)) await this.putConnection(cursor);
+    }
+  }
+
+  /**
+   * Runs a transaction on one shard. Serialization failures and deadlocks (40001, 40P01) are tried again, so `fn` must
+   * do nothing outside the database that can't be done twice.
+   *
+   * @param options.maxRetries - how often it is tried again. @default 3
+   */
+  async transaction<T>(
+    shardId: number,
+    fn: (cursor: Cursor) => Promise<T>,
+    options: TransactionOptions & Waiting & { readonly maxRetries?: number | undefined } = {},
+  ): Promise<T> {
+    return transact((run) => this.withCursor(shardId, run, options), fn, options);
+  }
+
+  /**
+   * Reserves ids ahead in one round trip, for puts that are safe to repeat.
+   *
+   * @param count - 1 to 65536
+   */
+  async reserveKeys(shardId: number, count: number, { signal }: Waiting = {}): Promise<Key[]> {
+    this.#open();
+    const reserve = (server: Server): Promise<bigint[]> => server.reserveIds(shardId, count, signal);
+    const ids = await this.#servers.retryMoved(shardId, mayHaveMoved, reserve);
+    return ids.map((id) => new Key(id, { epoch: this.#options.epoch }));
+  }
+
+  /**
+   * A table of the user's that is in every shard.
+   *
+   * @example
+   * ```ts
+   * interface Database { orders: { id: bigint; total: string } }
+   * const db = new Datastore<Database>(connections);
+   * const order = await db.table('orders').get(id);
+   * ```
+   */
+  table<Name extends keyof Database & string>(
+    name: Name,
+    { by = 'id', versionColumn }: TableOptions<Database[Name]> = {},
+  ): Table<Database[Name] & object> {
+    this.#open();
+    const how = { prefix: this.#options.schemaPrefix, by, versionColumn };
+    return new Table(name, new TableShards(this.#servers, name, how), by);
+  }
+
+  /** The shard a routing key lives in. @throws ConfigurationError when slots are not known */
+  shardFor(routingKey: string): number {
+    return shardFor(routingKey, this.#servers.requireRouting());
+  }
+
+  /** The schema of a shard, e.g. `shard0005`; not quoted. */
+  schemaOf(shardId: number): string {
+    return schemaName(this.#options.schemaPrefix, shardId);
+  }
+
+  /** Opens a first session with every server and checks that each is the one it should be. */
+  async connect(): Promise<this> {
+    this.#open();
+    await Promise.all(this.#servers.all.map((server) => server.facts()));
+    return this;
+  }
+
+  /** Counters per server. */
+  stats(): Record<string, ServerStats> {
+    return Object.fromEntries(this.#servers.all.map((server) => [server.name, server.stats]));
+  }
+
+  /**
+   * Closes every client of every pool; waits for lent ones up to `deadlineMs`, then cuts them.
+   *
+   * @param options.deadlineMs @default 10000
+   */
+  disconnect({ deadlineMs = 10_000 }: { deadlineMs?: number } = {}): Promise<void> {
+    this.#closed ??= this.#servers.close(deadlineMs);
+    return this.#closed;
+  }
+
+  /** Makes the pools again after {@link disconnect}. */
+  async reinstantiate(): Promise<void> {
+    await this.disconnect();
+    this.#servers = new Servers(this.#source, this.#options);
+    this.#entities = new Entities(this.#servers, this.#options.epoch);
+    this.#closed = undefined;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.disconnect();
+  }
+
+  #open(): Entities {
+    if (this.#closed !== undefined) {
+      throw new ClosedError('the datastore is disconnected; call reinstantiate() to use it again');
+    }
+    return this.#entities;
+  }
+}

@@ -1,0 +1,94 @@
+import { CALLER_PRIORITY, type ClientPool, LANE_PRIORITY } from './client-pool.ts';
+import { Lane } from './lane.ts';
+import type { LaneKind, LaneWatch } from './lane-watch.ts';
+import type { Observer } from './observe.ts';
+
+/** How long an idle lane keeps its client before the pool gets it back. */
+const IDLE_MS = 1_000;
+
+/**
+ * Holds the one lane of a gatherer: takes its client from the pool when there is work, replaces a lane that is lost or
+ * stalled, and gives the client back when the lane is idle or when callers wait and lanes hold every client there is.
+ */
+export class LaneHolder {
+  readonly #pool: ClientPool;
+  readonly #watch: LaneWatch;
+  readonly #kind: LaneKind;
+  readonly #prepare: boolean;
+  readonly #observer: Observer;
+  /** Batches under way, also on lanes that were replaced and still drain. */
+  readonly #batches = new Map<Lane, number>();
+  #lane: Lane | undefined;
+  /** The last lane was given up for callers who wait: the next one queues behind them. */
+  #yielded = false;
+  #idle: NodeJS.Timeout | undefined;
+
+  constructor(
+    pool: ClientPool,
+    watch: LaneWatch,
+    { kind, prepare, observer }: { kind: LaneKind; prepare: boolean; observer: Observer },
+  ) {
+    this.#pool = pool;
+    this.#watch = watch;
+    this.#kind = kind;
+    this.#prepare = prepare;
+    this.#observer = observer;
+  }
+
+  /** The lane to send on, when there is a usable one. */
+  current(): Lane | undefined {
+    const lane = this.#lane;
+    if (lane === undefined) return undefined;
+    this.#yielded = lane.usable && this.#pool.lanesStarveCallers;
+    if (lane.usable && !this.#yielded) return lane;
+    this.#lane = undefined;
+    if (!this.#batches.has(lane)) this.#giveBack(lane);
+    return undefined;
+  }
+
+  /** Takes a client from the pool; afterwards `current()` has a lane. */
+  async open(): Promise<void> {
+    const client = await this.#pool.acquire({ priority: this.#yielded ? CALLER_PRIORITY : LANE_PRIORITY });
+    const lane = new Lane(client, {
+      prepare: this.#prepare,
+      observer: this.#observer,
+      onServed: (serviceMs) => this.#watch.served(serviceMs),
+    });
+    this.#lane = lane;
+    this.#pool.countLane(1);
+    this.#watch.opened(lane, this.#kind);
+  }
+
+  /** A batch was sent on the lane. */
+  busy(lane: Lane): void {
+    this.#batches.set(lane, (this.#batches.get(lane) ?? 0) + 1);
+    clearTimeout(this.#idle);
+  }
+
+  /** A batch on the lane is answered. */
+  finished(lane: Lane): void {
+    const left = (this.#batches.get(lane) ?? 1) - 1;
+    if (left > 0) return void this.#batches.set(lane, left);
+    this.#batches.delete(lane);
+    if (lane !== this.#lane || !lane.usable || this.#pool.lanesStarveCallers) {
+      if (lane === this.#lane) this.#lane = undefined;
+      return this.#giveBack(lane);
+    }
+    this.#idle = setTimeout(() => this.release(), IDLE_MS).unref();
+  }
+
+  /** Gives an idle lane's client back to the pool. */
+  release(): void {
+    const lane = this.#lane;
+    if (lane === undefined || this.#batches.has(lane)) return;
+    clearTimeout(this.#idle);
+    this.#lane = undefined;
+    this.#giveBack(lane);
+  }
+
+  #giveBack(lane: Lane): void {
+    this.#watch.gone(lane);
+    this.#pool.countLane(-1);
+    void (lane.usable ? this.#pool.release(lane.leave()) : this.#pool.discard(lane.client));
+  }
+}

@@ -1,0 +1,116 @@
+import type { Client, CustomTypesConfig, QueryArrayResult } from 'pg';
+import { destroyClient, lossOf } from '../internal/client-guard.ts';
+import type { Observer } from './observe.ts';
+import { statementName } from './statement.ts';
+
+/** One statement as a lane carries it. */
+export interface LaneStatement {
+  /** The shard it works on, or -1 for BEGIN and COMMIT. */
+  readonly shardId: number;
+  readonly text: string;
+  readonly values?: unknown[] | undefined;
+  readonly types?: CustomTypesConfig | undefined;
+  /** Called once: with the error, or with `undefined` and the result (rows as arrays). */
+  readonly done: (error: unknown, result: QueryArrayResult | undefined) => void;
+}
+
+/** The part of a client's inside that a lane works with. */
+interface PipelinedClient {
+  pipeline: boolean;
+  connection: { stream: { cork(): void; uncork(): void } };
+}
+
+/**
+ * A client in pipeline mode: statements are sent without waiting for the replies of earlier ones, and each has its own
+ * error (node-postgres sends a Sync with every statement, so a failed one can't poison its neighbours).
+ *
+ * Invariants: replies come in the order of sending; `head` is the statement the server works on; a lane that lost its
+ * session calls every `done` still open with the loss.
+ */
+export class Lane {
+  readonly client: Client;
+  readonly #prepare: boolean;
+  readonly #observer: Observer;
+  readonly #onServed: (serviceMs: number) => void;
+  readonly #open: LaneStatement[] = [];
+  #headSince = 0;
+  /** Gets no more work: its head takes far too long. Set by whoever watches the lanes. */
+  stalled = false;
+
+  constructor(
+    client: Client,
+    { prepare, observer, onServed }: { prepare: boolean; observer: Observer; onServed: (serviceMs: number) => void },
+  ) {
+    this.client = client;
+    this.#prepare = prepare;
+    this.#observer = observer;
+    this.#onServed = onServed;
+    inside(client).pipeline = true;
+  }
+
+  /** Statements sent and not yet answered. */
+  get inFlight(): number {
+    return this.#open.length;
+  }
+
+  /** The statement the server works on, and for how long, in ms. */
+  head(now: number): { shardId: number; forMs: number } | undefined {
+    const first = this.#open[0];
+    return first && { shardId: first.shardId, forMs: now - this.#headSince };
+  }
+
+  get usable(): boolean {
+    return !this.stalled && lossOf(this.client) === undefined;
+  }
+
+  /** Sends statements in one write. */
+  send(statements: readonly LaneStatement[]): void {
+    if (this.#open.length === 0) this.#headSince = performance.now();
+    const { stream } = inside(this.client).connection;
+    stream.cork();
+    try {
+      for (const statement of statements) this.#send(statement);
+    } finally {
+      stream.uncork();
+    }
+  }
+
+  /** Leaves pipeline mode, so that the client can go back to its pool. Only when nothing is in flight. */
+  leave(): Client {
+    inside(this.client).pipeline = false;
+    return this.client;
+  }
+
+  /** Cuts the session; every statement in flight fails. */
+  cut(): void {
+    destroyClient(this.client);
+  }
+
+  #send(statement: LaneStatement): void {
+    const { text, values, types } = statement;
+    const name = this.#prepare && values !== undefined ? statementName(this.client, text) : undefined;
+    this.#open.push(statement);
+    const sent = this.#observer.active ? performance.now() : 0;
+    this.client.query(
+      {
+        text,
+        rowMode: 'array',
+        ...(name !== undefined && { name }),
+        ...(values !== undefined && { values }),
+        ...(types !== undefined && { types }),
+      },
+      (error: unknown, result: QueryArrayResult) => {
+        const now = performance.now();
+        this.#open.shift();
+        this.#onServed(now - this.#headSince);
+        this.#headSince = now;
+        if (sent > 0) this.#observer.statement(statement.shardId, text, now - sent, error ?? undefined);
+        statement.done(error ?? undefined, result);
+      },
+    );
+  }
+}
+
+function inside(client: Client): PipelinedClient {
+  return client as unknown as PipelinedClient;
+}

@@ -1,0 +1,313 @@
+import type { Client } from 'pg';
+import { ClosedError, InvalidArgumentError, SchemaError } from '../errors.ts';
+import { Endpoint } from '../internal/endpoint/endpoint.ts';
+import { quoteIdentifier } from '../internal/quote.ts';
+import { ClientPool } from './client-pool.ts';
+import { Cursor } from './cursor.ts';
+import { removeEntities, updateEntities } from './entity-changes.ts';
+import { entityReadSource } from './entity-reads.ts';
+import { insertUnderGivenIds, insertWithNewIds } from './entity-writes.ts';
+import { QueueFullError } from './errors.ts';
+import { GatheredReads, type ReadCall, type ReadSource } from './gathered-reads.ts';
+import { GatheredWrites, type WriteCall, type WriteSource, type WriteStatement } from './gathered-writes.ts';
+import { Gatherer } from './gatherer.ts';
+import { LaneHolder } from './lane-holder.ts';
+import { type LaneKind, LaneWatch } from './lane-watch.ts';
+import { Observer } from './observe.ts';
+import type { ResolvedDatastoreOptions } from './options.ts';
+import { prepareSession, type SessionFacts } from './session.ts';
+import type { ShardServer } from './shard-map.ts';
+
+/** What a server asks of the Datastore it belongs to. */
+export interface ServerHost {
+  /** Checks the server the first time a session with it is opened. */
+  contact(server: Server, client: Client): Promise<void>;
+  /** A call met an error that may mean its shard has moved: send it where it lives now, or fail it. */
+  movedRead(server: Server, call: ReadCall, error: unknown): void;
+  movedWrite(server: Server, call: WriteCall, error: unknown): void;
+}
+
+/** Ids reserved by one call. */
+const MAX_RESERVED = 65_536;
+
+/** How entities of one shard are written. */
+export interface EntityWrites {
+  readonly withNewIds: WriteSource;
+  readonly underGivenIds: WriteSource;
+  readonly update: WriteSource;
+  readonly remove: WriteSource;
+}
+
+/** Counters of one server; names are fixed. */
+export interface ServerStats {
+  readonly clients: number;
+  readonly lent: number;
+  readonly idle: number;
+  readonly waiting: number;
+  readonly queued: number;
+  readonly inFlight: number;
+  readonly batches: number;
+  readonly batchedCalls: number;
+  readonly errors: number;
+  readonly connectFailures: number;
+  readonly slowShards: readonly number[];
+}
+
+/** One server at run time: its endpoint, its pool, its lanes. */
+export class Server {
+  readonly name: string;
+  readonly pool: ClientPool;
+  readonly endpoint: Endpoint;
+  readonly observer: Observer;
+  readonly #options: ResolvedDatastoreOptions;
+  readonly #host: ServerHost;
+  readonly #watch: LaneWatch;
+  readonly #reads: GatheredReads;
+  readonly #writes: GatheredWrites;
+  readonly #gatherers: Gatherer<ReadCall | WriteCall>[] = [];
+  readonly #holders: LaneHolder[] = [];
+  readonly #readSources = new Map<number, ReadSource>();
+  readonly #entityWrites = new Map<number, EntityWrites>();
+  #contact: Promise<void> | undefined;
+  #facts: SessionFacts | undefined;
+  #learning: Promise<void> | undefined;
+  #outstanding = 0;
+  #errors = 0;
+
+  constructor({ name, connection }: ShardServer, options: ResolvedDatastoreOptions, host: ServerHost) {
+    this.name = name;
+    this.#options = options;
+    this.#host = host;
+    this.endpoint = new Endpoint(connection);
+    this.observer = new Observer(name, options.logger);
+    this.pool = new ClientPool({
+      server: name,
+      max: options.poolMax,
+      maxWaiting: options.maxWaiting,
+      blockTimeoutMs: options.poolBlockTimeoutMs,
+      idleTimeoutMs: options.idleTimeoutMs,
+      maxClientAgeMs: options.maxClientAgeMs,
+      open: (how) => this.#open(how),
+    });
+    this.#watch = new LaneWatch({ requestTimeoutMs: options.requestTimeoutMs });
+    const retryMs = options.poolBlockTimeoutMs;
+    const lost = (error: unknown): void => this.endpoint.report(error);
+    this.#reads = new GatheredReads({
+      retryMs,
+      lost,
+      isSlow: (shardId) => this.#watch.isSlow(shardId),
+      moved: (calls, error) => {
+        for (const call of calls) host.movedRead(this, call, error);
+      },
+    });
+    this.#writes = new GatheredWrites({
+      server: name,
+      retryMs,
+      lost,
+      moved: (calls, error) => {
+        for (const call of calls) host.movedWrite(this, call, error);
+      },
+      alone: (statement) => this.#alone(statement),
+    });
+    this.#reads.use(this.#gatherer(this.#reads, 'shared'), this.#gatherer(this.#reads, 'apart'));
+    this.#writes.use(this.#gatherer(this.#writes, 'writes'));
+  }
+
+  /** Reads one row, gathered with the reads of other callers. */
+  read(source: ReadSource, id: string): Promise<unknown> {
+    return this.#counted((found, fail) => this.#reads.add({ source, id, retryUntil: 0, found, fail }));
+  }
+
+  /** Sends a call that another server turned away. */
+  takeRead(call: ReadCall): void {
+    this.#reads.add(call);
+  }
+
+  /** Writes, gathered with the writes of other callers. */
+  write<Call extends WriteCall>(call: Omit<Call, 'done' | 'fail' | 'retryUntil'>): Promise<unknown> {
+    return this.#counted((done, fail) => this.#writes.add({ ...call, retryUntil: 0, done, fail } as unknown as Call));
+  }
+
+  takeWrite(call: WriteCall): void {
+    this.#writes.add(call);
+  }
+
+  entityReads(shardId: number): ReadSource {
+    let source = this.#readSources.get(shardId);
+    if (source === undefined) {
+      source = entityReadSource(shardId, `${this.#schema(shardId)}.entities`, this.#options.epoch);
+      this.#readSources.set(shardId, source);
+    }
+    return source;
+  }
+
+  /** Without waiting, when the server was met before. */
+  knownEntityWrites(shardId: number): EntityWrites | undefined {
+    return this.#entityWrites.get(shardId);
+  }
+
+  /** Reserves ids; several thousand travel in one round trip. */
+  async reserveIds(shardId: number, count: number, signal?: AbortSignal): Promise<bigint[]> {
+    if (!Number.isInteger(count) || count < 1 || count > MAX_RESERVED) {
+      throw new InvalidArgumentError(`count must be a whole number from 1 to ${MAX_RESERVED}, not ${count}`);
+    }
+    const client = await this.pool.acquire({ signal });
+    try {
+      const { rows } = await client.query<[string]>({
+        text: `select ${this.#schema(shardId)}.next_ids($1)`,
+        values: [count],
+        rowMode: 'array',
+      });
+      return rows.map(([id]) => BigInt(id));
+    } finally {
+      await this.pool.release(client);
+    }
+  }
+
+  /** Needs the place of the type hstore, so it may open a first session. */
+  async entityWrites(shardId: number): Promise<EntityWrites> {
+    let writes = this.#entityWrites.get(shardId);
+    if (writes === undefined) {
+      const { hstoreSchema } = await this.facts();
+      if (hstoreSchema === undefined) {
+        throw new SchemaError(`${this.name}: the extension hstore is missing; run: create extension hstore`);
+      }
+      const schema = this.#schema(shardId);
+      const place = {
+        shardId,
+        table: `${schema}.entities`,
+        nextId: `${schema}.next_id`,
+        hstoreSchema: quoteIdentifier(hstoreSchema),
+        epoch: this.#options.epoch,
+      };
+      writes = {
+        withNewIds: insertWithNewIds(place),
+        underGivenIds: insertUnderGivenIds(place),
+        update: updateEntities(place),
+        remove: removeEntities(place),
+      };
+      this.#entityWrites.set(shardId, writes);
+    }
+    return writes;
+  }
+
+  /** What was learnt of the server's sessions; opens the first one when there was none. */
+  async facts(): Promise<SessionFacts> {
+    if (this.#facts !== undefined) return this.#facts;
+    // Many callers may meet the server at once; one session is enough to learn from.
+    this.#learning ??= this.pool
+      .acquire()
+      .then((client) => this.pool.release(client))
+      .finally(() => {
+        this.#learning = undefined;
+      });
+    await this.#learning;
+    return this.#facts!;
+  }
+
+  /** Of the session opened last; `undefined` when the database lacks hstore. */
+  get hstoreOid(): number | undefined {
+    return this.#facts?.hstoreOid;
+  }
+
+  /** Lends a client for work on one shard. */
+  async lend(shardId: number, signal?: AbortSignal): Promise<Cursor> {
+    const client = await this.pool.acquire({ signal });
+    return new Cursor(client, shardId, schemaName(this.#options.schemaPrefix, shardId), this.observer);
+  }
+
+  get stats(): ServerStats {
+    const { clients, lent, idle, waiting, failures } = this.pool.counts;
+    const sum = (of: (gatherer: Gatherer<ReadCall | WriteCall>) => number): number =>
+      this.#gatherers.reduce((total, gatherer) => total + of(gatherer), 0);
+    return {
+      clients,
+      lent,
+      idle,
+      waiting,
+      queued: sum((gatherer) => gatherer.queued),
+      inFlight: sum((gatherer) => gatherer.inFlight),
+      batches: sum((gatherer) => gatherer.batches),
+      batchedCalls: sum((gatherer) => gatherer.calls),
+      errors: this.#errors,
+      connectFailures: failures,
+      slowShards: this.#watch.slowShards,
+    };
+  }
+
+  async close(deadlineMs: number): Promise<void> {
+    const closed = new ClosedError(`the datastore is disconnected from ${this.name}`);
+    for (const gatherer of this.#gatherers) gatherer.close(closed);
+    for (const holder of this.#holders) holder.release();
+    await this.pool.close(deadlineMs);
+    await this.endpoint.close();
+  }
+
+  #gatherer<Call extends ReadCall | WriteCall>(work: GatheredReads | GatheredWrites, kind: LaneKind): Gatherer<Call> {
+    const holder = new LaneHolder(this.pool, this.#watch, {
+      kind,
+      prepare: this.#options.prepare,
+      observer: this.observer,
+    });
+    const gatherer = new Gatherer<Call>(holder, work as never, { maxBatch: this.#options.maxBatchSize, depth: 2 });
+    this.#holders.push(holder);
+    this.#gatherers.push(gatherer as never);
+    return gatherer;
+  }
+
+  #counted(start: (done: (outcome: unknown) => void, fail: (error: unknown) => void) => void): Promise<unknown> {
+    if (this.#outstanding >= this.#options.maxQueued) {
+      return Promise.reject(
+        new QueueFullError(`${this.#outstanding} calls wait for ${this.name} already (option maxQueued)`),
+      );
+    }
+    this.#outstanding += 1;
+    return new Promise((resolve, reject) => {
+      start(
+        (outcome) => {
+          this.#outstanding -= 1;
+          resolve(outcome);
+        },
+        (error) => {
+          this.#outstanding -= 1;
+          this.#errors += 1;
+          reject(error);
+        },
+      );
+    });
+  }
+
+  async #open(how: { signal: AbortSignal }): Promise<Client> {
+    const client = await this.endpoint.connect(how);
+    try {
+      this.#facts = await prepareSession(client);
+      this.#contact ??= this.#host.contact(this, client).catch((error: unknown) => {
+        this.#contact = undefined;
+        throw error;
+      });
+      await this.#contact;
+      return client;
+    } catch (error) {
+      void client.end().catch(() => {});
+      throw error;
+    }
+  }
+
+  async #alone({ text, values, types }: WriteStatement) {
+    const client = await this.pool.acquire();
+    try {
+      return await client.query({ text, values, rowMode: 'array', ...(types !== undefined && { types }) });
+    } finally {
+      await this.pool.release(client);
+    }
+  }
+
+  #schema(shardId: number): string {
+    return quoteIdentifier(schemaName(this.#options.schemaPrefix, shardId));
+  }
+}
+
+/** `shard0005` */
+export function schemaName(prefix: string, shardId: number): string {
+  return `${prefix}${String(shardId).padStart(4, '0')}`;
+}

@@ -1,0 +1,62 @@
+import type { Client } from 'pg';
+import { decodeHstore } from './hstore.ts';
+
+/** What is known of a session after it was prepared. */
+export interface SessionFacts {
+  /** The schema that holds the extension hstore, or `undefined` when the database lacks it. */
+  readonly hstoreSchema: string | undefined;
+  readonly hstoreOid: number | undefined;
+  /** The search path the role or the database asks for, without any shard. */
+  readonly searchPath: string;
+  /** A pooler answers in the server's place: what one statement sets, the next may not find. */
+  readonly pooled: boolean;
+}
+
+const facts = new WeakMap<Client, SessionFacts>();
+
+/** The oid of hstore differs per database and after a rebuild, so each session looks it up. */
+const LOOK = `
+select pg_backend_pid() as pid,
+       current_setting('search_path') as search_path,
+       t.oid::int8 as hstore_oid,
+       n.nspname as hstore_schema
+  from (values (1)) as one (row)
+  left join pg_extension e on e.extname = 'hstore'
+  left join pg_depend d on d.refobjid = e.oid
+                       and d.refclassid = 'pg_extension'::regclass
+                       and d.classid = 'pg_type'::regclass
+  left join pg_type t on t.oid = d.objid and t.typname = 'hstore'
+  left join pg_namespace n on n.oid = t.typnamespace
+ order by t.oid nulls last
+ limit 1`;
+
+interface Looked {
+  readonly pid: number;
+  readonly search_path: string;
+  readonly hstore_oid: string | null;
+  readonly hstore_schema: string | null;
+}
+
+/** UTF-8, timezone UTC, hstore parsed into objects; learns what the session stands on. */
+export async function prepareSession(client: Client): Promise<SessionFacts> {
+  await client.query("set timezone = 'UTC'; set client_encoding = 'UTF8'");
+  const row = (await client.query<Looked>(LOOK)).rows[0]!;
+  const hstoreOid = row.hstore_oid === null ? undefined : Number(row.hstore_oid);
+  if (hstoreOid !== undefined) client.setTypeParser(hstoreOid, 'text', decodeHstore);
+  const known: SessionFacts = {
+    hstoreOid,
+    hstoreSchema: row.hstore_schema ?? undefined,
+    searchPath: row.search_path,
+    // A pooler makes up the process id it tells its clients, so a difference gives it away.
+    pooled: row.pid !== (client as unknown as { processID: number }).processID,
+  };
+  facts.set(client, known);
+  return known;
+}
+
+/** What {@link prepareSession} learnt of this session. */
+export function factsOf(client: Client): SessionFacts {
+  const known = facts.get(client);
+  if (known === undefined) throw new Error('the session was never prepared');
+  return known;
+}
