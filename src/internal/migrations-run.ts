@@ -1,0 +1,143 @@
+import type { Client } from 'pg';
+import { InvalidArgumentError, SchemaError } from '../errors.ts';
+import { destroyClient } from './client-guard.ts';
+import { explainFailure, explainPermission } from './migrations-errors.ts';
+import { createLedger, type Ledger, readLedger, writeLedger } from './migrations-ledger.ts';
+import { type MigrationPlan, planMigrations } from './migrations-plan.ts';
+import { substitutePlaceholders } from './psql-placeholders.ts';
+import { quoteIdentifier } from './quote.ts';
+import { throwIfAborted } from './sleep.ts';
+import type { SqlFile } from './sql-files.ts';
+
+/** One file that ran. */
+export interface MigrationStep {
+  readonly schema: string;
+  readonly file: SqlFile;
+  readonly durationMs: number;
+}
+
+export interface RunMigrationsOptions {
+  /** A session outside any transaction; ended when the signal fires while something runs. */
+  readonly client: Client;
+  readonly files: readonly SqlFile[];
+  readonly ledger: Ledger;
+  /** Advisory lock held while one transaction runs, so that two processes take turns. */
+  readonly lock: { readonly class: number; readonly key: number };
+  /** Values for the placeholders; `schema` and `ledger` are added. */
+  readonly variables?: Readonly<Record<string, string>> | undefined;
+  /** `all`: everything pending in one transaction; `each`: one for each file. @default 'all' */
+  readonly transaction?: 'all' | 'each' | undefined;
+  /** Where unqualified names are looked up. @default ['pg_catalog'] */
+  readonly searchPath?: readonly string[] | undefined;
+  /** Bound of each wait for a table's lock; 0 waits for ever. @default 0 */
+  readonly lockTimeoutMs?: number | undefined;
+  /** Keeps the text of each file in the ledger, to make the same structure elsewhere. @default false */
+  readonly keepSource?: boolean | undefined;
+  /** Version of the package that ships the files, when they are ours. */
+  readonly packageVersion?: string | undefined;
+  /** Only says what would run. @default false */
+  readonly dryRun?: boolean | undefined;
+  readonly onStep?: ((step: MigrationStep) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface MigrationResult {
+  /** What ran, or with `dryRun` would run. */
+  readonly applied: readonly SqlFile[];
+  /** Migrations in the ledger that are not among the files. */
+  readonly unknown: readonly string[];
+}
+
+/**
+ * Brings one schema up to date with a list of files: reads the ledger, runs what is missing, each file's ledger row
+ * first and then its statements. May be run again and by several processes at once without harm; an error undoes
+ * the transaction it happened in and nothing before it.
+ *
+ * @throws SchemaError, PermissionError (both name the file and the line), AbortedError
+ */
+export async function runMigrations(options: RunMigrationsOptions): Promise<MigrationResult> {
+  const { client, ledger, signal } = options;
+  const what = `migrating ${ledger.schema}`;
+  throwIfAborted(signal, what);
+  if (client.getTransactionStatus() === 'T') {
+    throw new InvalidArgumentError(`${what}: the session is inside a transaction; commit it first`);
+  }
+  const onAbort = (): void => destroyClient(client);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await migrate(options);
+  } catch (error) {
+    throwIfAborted(signal, what);
+    throw explainPermission(error, ledger.schema);
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+async function migrate(options: RunMigrationsOptions): Promise<MigrationResult> {
+  const { client, ledger, transaction = 'all', dryRun = false } = options;
+  // Mostly there is nothing to do: look without a lock first.
+  let plan = await look(options);
+  if (dryRun) return { applied: plan.pending, unknown: plan.unknown };
+  const applied: SqlFile[] = [];
+  while (plan.pending.length > 0) {
+    await begin(options);
+    try {
+      await createLedger(client, ledger);
+      plan = await look(options);
+      const turn = transaction === 'all' ? plan.pending : plan.pending.slice(0, 1);
+      for (const file of turn) await runFile(options, file);
+      await client.query('commit');
+      applied.push(...turn);
+      plan = { ...plan, pending: plan.pending.slice(turn.length) };
+    } catch (error) {
+      // The first error counts; a session that can't roll back has ended, and its transaction with it.
+      await client.query('rollback').catch(() => {});
+      throw error;
+    }
+  }
+  return { applied, unknown: plan.unknown };
+}
+
+async function look({ client, ledger, files, packageVersion }: RunMigrationsOptions): Promise<MigrationPlan> {
+  return planMigrations(files, await readLedger(client, ledger), { schema: ledger.schema, packageVersion });
+}
+
+async function begin({ client, lock, searchPath = ['pg_catalog'], lockTimeoutMs = 0 }: RunMigrationsOptions) {
+  await client.query(
+    `begin;
+     set local search_path to ${searchPath.map(quoteIdentifier).join(', ')};
+     set local client_min_messages to warning;
+     set local statement_timeout to 0;
+     select pg_catalog.pg_advisory_xact_lock(${lock.class}, ${lock.key});
+     set local lock_timeout to ${lockTimeoutMs}`,
+  );
+}
+
+async function runFile(options: RunMigrationsOptions, file: SqlFile): Promise<void> {
+  const { client, ledger, variables, packageVersion, keepSource = false, onStep, signal } = options;
+  throwIfAborted(signal, `migrating ${ledger.schema}`);
+  const started = performance.now();
+  const values = { ...variables, schema: ledger.schema, ledger: ledger.table };
+  const sql = substitutePlaceholders(file.text, values, file.path);
+  try {
+    const transaction = await writeLedger(client, ledger, file, { packageVersion, keepSource });
+    await client.query(sql);
+    if ((await transactionId(client)) !== transaction) {
+      throw new SchemaError(
+        `${file.path} ended the transaction it runs in, so half of it may be kept: take out its begin, commit or rollback`,
+      );
+    }
+  } catch (error) {
+    throw explainFailure(error, { ...file, text: sql }, ledger.schema);
+  }
+  onStep?.({ schema: ledger.schema, file, durationMs: performance.now() - started });
+}
+
+/** A file that ended its transaction leaves the session in none, or in another. */
+async function transactionId(client: Client): Promise<string | null> {
+  const { rows } = await client.query<{ id: string | null }>(
+    'select pg_catalog.pg_current_xact_id_if_assigned()::text as id',
+  );
+  return rows[0]!.id;
+}
