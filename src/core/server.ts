@@ -1,4 +1,4 @@
-import type { Client, QueryArrayResult } from 'pg';
+import type { Client } from 'pg';
 import { ClosedError, InvalidArgumentError, SchemaError } from '../errors.ts';
 import { Endpoint } from '../internal/endpoint/endpoint.ts';
 import { quoteIdentifier } from '../internal/quote.ts';
@@ -107,7 +107,7 @@ export class Server {
       moved: (calls, error) => {
         for (const call of calls) host.movedWrite(this, call, error);
       },
-      alone: (statement) => this.run(statement),
+      alone: (statement) => this.#alone(statement),
     });
     this.#reads.use(this.#gatherer(this.#reads, 'shared'), this.#gatherer(this.#reads, 'apart'));
     this.#writes.use(this.#gatherer(this.#writes, 'writes'));
@@ -293,9 +293,8 @@ export class Server {
     }
   }
 
-  /** Runs one statement on a client of its own; rows come as arrays. */
-  async run({ text, values, types }: WriteStatement, signal?: AbortSignal): Promise<QueryArrayResult> {
-    const client = await this.pool.acquire({ signal });
+  async #alone({ text, values, types }: WriteStatement) {
+    const client = await this.pool.acquire();
     try {
       return await client.query({ text, values, rowMode: 'array', ...(types !== undefined && { types }) });
     } finally {

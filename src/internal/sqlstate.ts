@@ -32,8 +32,6 @@ export const SQLSTATE = {
  * messages are never parsed.
  */
 export const SV = {
-  /** Leaves a block of PL/pgSQL and so rolls back what it holds; caught there, never seen outside. */
-  leaveBlock: 'SV000',
   /** `next_id()`: the server's clock stepped back by more than the sequence can be ahead of it. */
   clockBehind: 'SV001',
   /** `next_id()`: the 41 bits of time are used up. */
@@ -46,6 +44,8 @@ export const SV = {
   settingFixed: 'SV005',
   /** A compare-and-set met another version: DETAIL holds JSON `{"expected":…,"actual":…}`. */
   versionConflict: 'SV006',
+  /** A leader's term is over: DETAIL holds JSON `{"epoch":…,"holder":…}` of the one that runs. */
+  leaseLost: 'SV007',
 } as const;
 
 /** The SQLSTATE of an error thrown by node-postgres, or `undefined` when it has none (a lost connection). */

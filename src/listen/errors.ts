@@ -7,8 +7,7 @@ import { HypervaultError, type HypervaultErrorOptions } from '../errors.ts';
  * HypervaultError
  * ├─ InvalidConfigurationError   a supervisor without listener or processor, or with parts of the wrong kind
  * ├─ ListenError                 a listening session was given up: heartbeat, role, or channels lost
- * ├─ LeaseLostError              the leader's lease is no longer ours
- * └─ PayloadTooLargeError        NOTIFY takes 7,999 bytes
+ * └─ LeaseLostError              the term of a leader is over
  * ```
  *
  * @module
@@ -31,5 +30,17 @@ export class ListenError extends HypervaultError {
   constructor(reason: ListenErrorReason, message: string, options?: HypervaultErrorOptions) {
     super('LISTEN', message, { retryable: true, ...options });
     this.reason = reason;
+  }
+}
+
+/** The term of a leader is over; what was to be done in it must not be done. */
+export class LeaseLostError extends HypervaultError {
+  readonly lease: string;
+  readonly epoch: bigint;
+
+  constructor(lease: string, epoch: bigint, options?: HypervaultErrorOptions) {
+    super('LEASE_LOST', `the lease ${JSON.stringify(lease)} is no longer held in term ${epoch}`, options);
+    this.lease = lease;
+    this.epoch = epoch;
   }
 }

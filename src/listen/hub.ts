@@ -109,8 +109,9 @@ export class NotificationHub extends TypedEmitter<HubEvents> {
 
   /** Looks at the server now: tries to connect when there is no session, asks it for its life when there is one. */
   async check(): Promise<void> {
-    this.#loop.wake();
-    await this.#loop.session?.check().catch(() => {});
+    const { session } = this.#loop;
+    if (session === undefined) await this.#loop.wake();
+    else await session.check().catch(() => {});
   }
 
   /** Stops or resumes taking notifications out of the socket; the server holds back meanwhile, for everyone. */

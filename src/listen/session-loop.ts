@@ -36,6 +36,7 @@ export class SessionLoop extends TypedEmitter<{ state: StateChange }> {
   readonly #failures: Backoff;
   readonly #starting = new Backoff({ baseMs: 50, maxMs: 1_000 });
   #wake = new AbortController();
+  #attemptWaiters: (() => void)[] = [];
   #task: Promise<void> | undefined;
   #session: ListeningSession | undefined;
   #state: ListenState = 'stopped';
@@ -81,9 +82,12 @@ export class SessionLoop extends TypedEmitter<{ state: StateChange }> {
     this.#task = this.#run();
   }
 
-  /** Ends a wait for the next attempt now. */
-  wake(): void {
+  /** Ends a wait for the next attempt now; resolves when that attempt has ended, either way. */
+  async wake(): Promise<void> {
+    if (this.#task === undefined || this.#session !== undefined || this.#state === 'stopped') return;
+    const attempt = new Promise<void>((resolve) => this.#attemptWaiters.push(resolve));
     this.#wake.abort();
+    await attempt;
   }
 
   async stop(reason: string): Promise<void> {
@@ -91,6 +95,7 @@ export class SessionLoop extends TypedEmitter<{ state: StateChange }> {
     await this.#session?.close();
     await this.#task;
     this.#change('stopped', reason);
+    this.#attemptEnded();
   }
 
   async #run(): Promise<void> {
@@ -99,7 +104,10 @@ export class SessionLoop extends TypedEmitter<{ state: StateChange }> {
       try {
         session = await this.#hooks.open(this.#stop.signal);
       } catch (error) {
-        if (this.#stop.signal.aborted || this.#givenUp(error)) return;
+        if (this.#stop.signal.aborted || this.#givenUp(error)) {
+          this.#attemptEnded();
+          return;
+        }
         await this.#waitAfter(error);
         continue;
       }
@@ -119,6 +127,7 @@ export class SessionLoop extends TypedEmitter<{ state: StateChange }> {
     } catch (error) {
       this.#lastError = error;
     }
+    this.#attemptEnded();
     const reason = await session.ended;
     this.#session = undefined;
     this.#endpoint.report(reason);
@@ -142,8 +151,13 @@ export class SessionLoop extends TypedEmitter<{ state: StateChange }> {
     const reason = error instanceof Error ? error.message : String(error);
     this.#change(outage.onlyStandbys ? 'standby' : 'backoff', reason, error);
     this.#wake = new AbortController();
+    this.#attemptEnded();
     const signal = AbortSignal.any([this.#stop.signal, this.#wake.signal]);
     await waitForServer(this.#endpoint, outage.hosts, { maxMs, rolePollMs, signal });
+  }
+
+  #attemptEnded(): void {
+    for (const resolve of this.#attemptWaiters.splice(0)) resolve();
   }
 
   async #pause(ms: number): Promise<void> {

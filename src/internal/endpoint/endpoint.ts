@@ -230,7 +230,12 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
     const { roleCheckMs, targetRole } = this.#settings;
     if (this.#roleCheck !== undefined || this.#onlyHost || roleCheckMs === 0 || targetRole === 'any') return;
     this.#roleCheck = setInterval(() => {
-      if (this.#sessions.size > 0) this.#locator.locate().catch(() => {});
+      if (this.#sessions.size > 0) {
+        this.#locator.locate().catch(() => {});
+      } else {
+        clearInterval(this.#roleCheck);
+        this.#roleCheck = undefined;
+      }
     }, roleCheckMs);
     this.#roleCheck.unref();
   }

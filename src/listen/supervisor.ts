@@ -1,0 +1,302 @@
+import { ClosedError } from '../errors.ts';
+import { Endpoint } from '../internal/endpoint/endpoint.ts';
+import { Releasers } from '../internal/releasers.ts';
+import { TypedEmitter } from '../internal/typed-emitter.ts';
+import { Component } from './component.ts';
+import type { ErrorDecision } from './error-strategy.ts';
+import { InvalidConfigurationError, LeaseLostError } from './errors.ts';
+import { FileWatch } from './file-watch.ts';
+import { NotificationHub } from './hub.ts';
+import { LeaderLease } from './leader-lease.ts';
+import { Listeners } from './listeners.ts';
+import { NotificationListener } from './notification-listener.ts';
+import { handleProcessSignals } from './process-signals.ts';
+import { Processors } from './processors.ts';
+import { recheck } from './recheck.ts';
+import { RoleProcedure } from './role-procedure.ts';
+import type { ListenState, StateChange } from './state.ts';
+import {
+  type ResolvedSupervisorOptions,
+  resolveSupervisorOptions,
+  type SupervisorOptions,
+} from './supervisor-options.ts';
+import type { SupervisorEvents, SupervisorStatus } from './supervisor-status.ts';
+import { until } from './until.ts';
+
+const CONTINUES: ErrorDecision = { handled: true, action: 'continue' };
+
+/**
+ * Keeps processors running on the primary, woken by notifications, through lost sessions, restarts and failovers.
+ *
+ * 1. Processors run only while the server is a primary (and we lead, when a leader is elected).
+ * 2. To begin: processors first, then listeners. To end: listeners first, then processors, whose run in hand finishes.
+ * 3. All changes go through one {@link RoleProcedure}; whoever asks for one, they never overlap.
+ *
+ * @example
+ * ```ts
+ * const supervisor = new Supervisor({ connection: { hosts: ['db1', 'db2'], database: 'app', user: 'app' } });
+ * supervisor.addListener(new NotificationListener({ channel: 'jobs' }));
+ * supervisor.addProcessor(new Mailer());
+ * await supervisor.start();
+ * ```
+ */
+export class Supervisor extends TypedEmitter<SupervisorEvents> {
+  readonly #options: ResolvedSupervisorOptions;
+  readonly #endpoint: Endpoint;
+  readonly #hub: NotificationHub;
+  readonly #processors: Processors;
+  readonly #listeners: Listeners;
+  readonly #lease: LeaderLease | undefined;
+  readonly #watch: FileWatch | undefined;
+  readonly #role = new RoleProcedure(() => this.#fitRole());
+  #hubChange: StateChange | undefined;
+  #state: ListenState = 'stopped';
+  #reason = 'not started';
+  #since = new Date();
+  #started = false;
+  #ending: Promise<void> | undefined;
+  #ended = false;
+  #fatal: { readonly error: unknown } | undefined;
+  #restart: NodeJS.Timeout | undefined;
+  #releaseSignals = (): void => {};
+
+  /** @throws InvalidConfigurationError, ConfigurationError; does no I/O */
+  constructor(options: SupervisorOptions) {
+    super();
+    this.#options = resolveSupervisorOptions(options);
+    const { connection, hub, watch, leader } = this.#options;
+    this.#endpoint = new Endpoint(connection);
+    this.#hub = new NotificationHub(this.#endpoint, hub);
+    this.#lease = leader && new LeaderLease(this.#endpoint, { ...leader, hub: this.#hub });
+    this.#watch = watch && new FileWatch(watch.path, watch.files, () => this.#onFileEvent());
+    this.#processors = new Processors({
+      epoch: () => this.#lease?.epoch,
+      onError: (component, error, decision) => this.#tell(component, error, decision),
+      onUnexpected: (error) => this.#fail(error),
+      onFailed: (retryAfterMs) => this.#lookAgainAfter(retryAfterMs),
+      onPressure: (pressed) => this.#hub.pause(pressed),
+      maxBackoffMs: hub.maxBackoffMs,
+    });
+    this.#listeners = new Listeners(this.#hub, this.#endpoint, this.#processors, (error) =>
+      this.#tell('listener', error, CONTINUES),
+    );
+    this.#hub.on('state', (change) => this.#onHubState(change));
+    this.#hub.on('error', ({ channel, error }) => this.#tell(channel, error, CONTINUES));
+    this.#lease?.on('elected', () => void this.#role.request());
+    this.#lease?.on('deposed', ({ epoch }) => {
+      this.#processors.abort(new LeaseLostError(this.#lease?.name ?? '', epoch));
+      void this.#role.request();
+    });
+    this.#lease?.on('error', (error) => this.#tell('leader', error, CONTINUES));
+  }
+
+  get #isEnding(): boolean {
+    return this.#ending !== undefined;
+  }
+
+  get state(): ListenState {
+    return this.#state;
+  }
+
+  /** @throws InvalidConfigurationError when it is no {@link NotificationListener}, or after the start */
+  addListener(listener: NotificationListener): this {
+    this.#refuseAfterStart();
+    if (!(listener instanceof NotificationListener)) {
+      throw new InvalidConfigurationError('addListener: give a NotificationListener');
+    }
+    this.#listeners.add(listener);
+    return this;
+  }
+
+  /**
+   * @param channels wakes it only for these channels
+   * @throws InvalidConfigurationError when it is no {@link Component} with an execute method, or after the start
+   */
+  addProcessor(processor: Component, { channels }: { channels?: readonly string[] } = {}): this {
+    this.#refuseAfterStart();
+    if (!(processor instanceof Component) || typeof processor.execute !== 'function') {
+      throw new InvalidConfigurationError('addProcessor: give a Component with a method execute');
+    }
+    if (this.#processors.has(processor)) throw new InvalidConfigurationError('addProcessor: it was added before');
+    this.#processors.add(processor, channels);
+    return this;
+  }
+
+  /**
+   * Begins. Resolves at once, also while the server is down; with `waitFor: 'listening'` when it listens.
+   *
+   * @throws InvalidConfigurationError when a listener or a processor is missing, or `watchPath` can't be watched;
+   *   with `waitFor` also what stopped it, and AbortedError
+   */
+  async start({ waitFor, signal }: { waitFor?: 'listening'; signal?: AbortSignal | undefined } = {}): Promise<void> {
+    this.#refuseAfterStart();
+    if (this.#processors.size === 0) throw new InvalidConfigurationError('there is no processor; call addProcessor');
+    if (this.#listeners.size === 0) throw new InvalidConfigurationError('there is no listener; call addListener');
+    this.#watch?.start();
+    this.#started = true;
+    if (this.#options.signals) {
+      this.#releaseSignals = handleProcessSignals({
+        onFirst: (name) => void this.#end(`received ${name}`, this.#options.graceMs),
+        onSecond: (name) => this.#processors.abort(new Error(`received ${name} twice`)),
+      });
+    }
+    this.#hub.open();
+    this.#lease?.start();
+    if (waitFor === 'listening') await this.#untilState(() => this.#state === 'listening', signal);
+  }
+
+  /** Looks at the server's role now and starts or stops accordingly; resolves when that is done. */
+  async executeRoleBasedProcedure(): Promise<void> {
+    if (!this.#started || this.#isEnding) return;
+    await this.#hub.check();
+    await this.#role.request();
+  }
+
+  /** Ends gracefully: listeners, then processors, whose run in hand finishes within the grace time. Idempotent. */
+  async terminate({ graceMs = this.#options.graceMs }: { graceMs?: number } = {}): Promise<void> {
+    await this.#end('terminated', graceMs);
+  }
+
+  /** Waits for the end. @throws what ended it, when that was an error; AbortedError */
+  async join({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    await this.#untilState(() => this.#ended, signal);
+    if (this.#fatal) throw this.#fatal.error;
+  }
+
+  status(): SupervisorStatus {
+    const processors = this.#processors.status;
+    const sum = (field: 'runs' | 'dropped'): number => processors.reduce((total, one) => total + one[field], 0);
+    const lease = this.#lease;
+    return {
+      ...this.#hub.status(),
+      state: this.#state,
+      channels: this.#listeners.channels,
+      reason: this.#reason,
+      since: this.#since,
+      runs: sum('runs'),
+      dropped: sum('dropped'),
+      processors,
+      leader: lease && { name: lease.name, leading: lease.leading, epoch: lease.epoch },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.terminate();
+  }
+
+  /** The role procedure. */
+  async #fitRole(): Promise<void> {
+    if (this.#isEnding) return;
+    try {
+      await this.#startOrStop();
+    } catch (error) {
+      this.#tell('supervisor', error, CONTINUES);
+      this.#lookAgainAfter(1_000);
+    }
+  }
+
+  /** Makes what runs fit what the server is. */
+  async #startOrStop(): Promise<void> {
+    const { state } = this.#hub;
+    const led = this.#lease === undefined || this.#lease.leading;
+    if (state === 'listening' && led) {
+      this.#processors.start();
+      const changed = new Promise<void>((resolve) => this.#hub.once('state', () => resolve()));
+      await Promise.race([this.#listeners.start(), changed]);
+      if (this.#hub.state === 'listening') this.#change('listening', `on ${this.#hub.status().host}`);
+    } else if (state === 'connecting') {
+      // A lost session is most often back in a moment; what runs may go on meanwhile.
+      this.#change('connecting', this.#hubChange?.reason ?? '');
+    } else {
+      await this.#listeners.stop();
+      await this.#processors.stop(this.#options.graceMs);
+      if (state !== 'listening') this.#change(state, this.#hubChange?.reason ?? '', this.#hubChange?.error);
+      else this.#change('standby', `${this.#lease?.leader ?? 'nobody yet'} leads`);
+    }
+  }
+
+  #onHubState(change: StateChange): void {
+    this.#hubChange = change;
+    const { to, error, reason } = change;
+    if (to === 'stopped' && !this.#isEnding) this.#fail(error ?? new ClosedError(reason));
+    void this.#role.request();
+  }
+
+  /** A file of a failover came or went. */
+  #onFileEvent(): void {
+    const before = this.#hub.state;
+    void recheck(
+      () => this.executeRoleBasedProcedure(),
+      () => this.#isEnding || this.#hub.state !== before,
+    );
+  }
+
+  #lookAgainAfter(ms: number): void {
+    clearTimeout(this.#restart);
+    this.#restart = setTimeout(() => void this.executeRoleBasedProcedure(), ms + 1);
+  }
+
+  #fail(error: unknown): void {
+    this.#fatal ??= { error };
+    void this.#end(`stopped by an error: ${error instanceof Error ? error.message : String(error)}`, 0);
+  }
+
+  #end(reason: string, graceMs: number): Promise<void> {
+    this.#ending ??= this.#shutDown(reason, graceMs);
+    return this.#ending;
+  }
+
+  async #shutDown(reason: string, graceMs: number): Promise<void> {
+    clearTimeout(this.#restart);
+    this.#watch?.close();
+    const steps = new Releasers();
+    steps.add(() => this.#endpoint.close());
+    steps.add(() => this.#hub.close());
+    steps.add(() => this.#lease?.close());
+    steps.add(() => this.#processors.stop(graceMs));
+    steps.add(() => this.#listeners.close());
+    await steps.release().catch((error) => this.#tell('supervisor', error, CONTINUES));
+    this.#releaseSignals();
+    const exitCode = this.#options.signals?.exitCode;
+    if (exitCode !== undefined) process.exitCode = exitCode;
+    this.#ended = true;
+    this.#change('stopped', reason, this.#fatal?.error);
+  }
+
+  #change(to: ListenState, reason: string, error?: unknown): void {
+    const from = this.#state;
+    this.#reason = reason;
+    if (from === to && !this.#ended) return;
+    this.#state = to;
+    this.#since = new Date();
+    const { nextRetryAt } = this.#hub.status();
+    this.#options.logger?.warn({ from, to, reason }, 'supervisor state');
+    this.emit('state', { from, to, reason, ...(error !== undefined && { error }), nextRetryAt });
+  }
+
+  #tell(component: string, error: unknown, decision: ErrorDecision): void {
+    this.#options.logger?.warn({ component, error, ...decision }, 'supervisor error');
+    this.emit('error', { component, error, decision });
+  }
+
+  #refuseAfterStart(): void {
+    if (this.#isEnding) throw new ClosedError('the supervisor was terminated; make a new one');
+    if (this.#started) throw new InvalidConfigurationError('the supervisor was started already');
+  }
+
+  #untilState(reached: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+    return until({
+      onChange: (check) => {
+        this.on('state', check);
+        return () => this.off('state', check);
+      },
+      reached: () => {
+        if (reached()) return true;
+        if (this.#ended) throw this.#fatal?.error ?? new ClosedError(`the supervisor stopped: ${this.#reason}`);
+        return false;
+      },
+      what: 'waiting for the supervisor',
+      signal,
+    });
+  }
+}
