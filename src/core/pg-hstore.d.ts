@@ -1,7 +1,7 @@
 declare module 'pg-hstore' {
   interface Hstore {
-    stringify(data: Record<string, string | null>): string;
-    parse(text: string): Record<string, string | null>;
+    stringify(data: Readonly<Record<string, string | null>>): string;
   }
-  export default function hstore(options?: { sanitize?: boolean }): Hstore;
+  function hstore(options?: { sanitize?: boolean }): Hstore;
+  export = hstore;
 }
