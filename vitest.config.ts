@@ -3,6 +3,10 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/global-setup.ts'],
+    setupFiles: ['test/support/leaks.ts'],
+    // Every file in a process of its own, so that what leaks is counted where it leaked.
+    pool: 'forks',
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // Real servers on a few cores: more workers than this make the servers starve each other.

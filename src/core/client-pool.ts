@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import genericPool, { type Pool } from 'generic-pool';
 import type { Client } from 'pg';
 import { AbortedError, ClosedError, HypervaultError } from '../errors.ts';
@@ -47,6 +48,7 @@ export class ClientPool {
 
   constructor(options: ClientPoolOptions) {
     this.#options = options;
+    setMaxListeners(0, this.#closing.signal);
     this.#pool = genericPool.createPool(
       {
         create: () => this.#create(),

@@ -1,4 +1,4 @@
-import type { Client, QueryResult, QueryResultRow } from 'pg';
+import type { Client, CustomTypesConfig, QueryArrayConfig, QueryArrayResult, QueryResult, QueryResultRow } from 'pg';
 import PgCursor from 'pg-cursor';
 import { ClosedError, OutcomeUnknownError } from '../errors.ts';
 import { quoteIdentifier } from '../internal/quote.ts';
@@ -50,18 +50,14 @@ export class Cursor {
     text: string,
     values: readonly unknown[] = [],
   ): Promise<QueryResult<Row>> {
-    await this.#enter();
-    const started = performance.now();
-    let failure: unknown;
-    try {
-      if (!this.#needsWrapping) return await this.#client.query<Row>(text, [...values]);
-      return await this.#wrapped(() => this.#client.query<Row>(text, [...values]));
-    } catch (error) {
-      failure = error;
-      throw error;
-    } finally {
-      if (this.#observer.active) this.#observer.statement(this.shardId, text, performance.now() - started, failure);
-    }
+    return this.#observed(text, () => this.#client.query<Row>(text, [...values]));
+  }
+
+  /** Rows as arrays, with parsers of the caller's choice. @internal */
+  async queryArrays(text: string, values: readonly unknown[], types: CustomTypesConfig): Promise<QueryArrayResult> {
+    return this.#observed(text, () =>
+      this.#client.query({ text, values: [...values], rowMode: 'array', types } as QueryArrayConfig),
+    );
   }
 
   /**
@@ -123,6 +119,20 @@ export class Cursor {
     return this.#client;
   }
 
+  /**
+   * What `client.query` does for borrowers behind a transaction-mode pooler: BEGIN is followed by finding the schema,
+   * and a statement outside a transaction gets one. @internal
+   */
+  async pooledQuery(config: string | { readonly text: string }, values?: readonly unknown[]): Promise<unknown> {
+    const text = typeof config === 'string' ? config : config.text;
+    const run = (): Promise<unknown> => this.#client.query(config as never, values as never);
+    if (this.#client.getTransactionStatus() !== 'I') return run();
+    if (!/^\s*(begin|start\s+transaction)\b/i.test(text)) return this.#wrapped(run);
+    const begun = await run();
+    await this.#setPath(true);
+    return begun;
+  }
+
   /** Ends the cursor's life; returns the client it was made of. @internal */
   revoke(): Client {
     this.#dead = true;
@@ -145,6 +155,20 @@ export class Cursor {
   #setPath(local: boolean): Promise<unknown> {
     const path = `${quoteIdentifier(this.schema)}, ${factsOf(this.#client).searchPath}`;
     return this.#client.query("select set_config('search_path', $1, $2)", [path, local]);
+  }
+
+  async #observed<T>(text: string, run: () => Promise<T>): Promise<T> {
+    await this.#enter();
+    const started = performance.now();
+    let failure: unknown;
+    try {
+      return await (this.#needsWrapping ? this.#wrapped(run) : run());
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      if (this.#observer.active) this.#observer.statement(this.shardId, text, performance.now() - started, failure);
+    }
   }
 
   /** Behind a transaction-mode pooler only a transaction keeps statements on one server session. */

@@ -1,10 +1,13 @@
 import { ClosedError } from '../errors.ts';
 import { abortable } from './abortable.ts';
+import { type AcrossOptions, type AcrossResult, across } from './across.ts';
 import { type ConnectionEntry, shardMapOf } from './connection-entry.ts';
 import type { Cursor, TransactionOptions } from './cursor.ts';
 import { Entities, type UpdateOptions } from './entities.ts';
 import type { Body, Entity } from './entity.ts';
+import { type FindOptions, type ScanOptions, scanEntities } from './entity-scan.ts';
 import { ConnectionNotLentError } from './errors.ts';
+import { type FanOutOptions, type FanOutResult, fanOut } from './fan-out.ts';
 import { mayHaveMoved } from './gathered-reads.ts';
 import { Key } from './key.ts';
 import { type DatastoreOptions, type ResolvedDatastoreOptions, resolveDatastoreOptions } from './options.ts';
@@ -13,6 +16,7 @@ import { type Server, type ServerStats, schemaName } from './server.ts';
 import { Servers } from './servers.ts';
 import type { ShardMap } from './shard-map.ts';
 import { isShardMapSource, type ShardMapSource, staticShardMapSource } from './shard-map-source.ts';
+import { ShardPool } from './shard-pool.ts';
 import { Table, type TableOptions } from './table.ts';
 import { TableShards } from './table-shards.ts';
 import { transact } from './transact.ts';
@@ -142,15 +146,17 @@ export class Datastore<Database extends object = Record<string, Record<string, u
   /**
    * Takes a connection back. One that is broken or inside an open transaction is destroyed, never lent again.
    *
+   * @param options.broken - destroy it in any case
    * @throws ConnectionNotLentError when it was given back already, or was never lent by this Datastore
    */
-  async putConnection(connection: Cursor): Promise<void> {
+  async putConnection(connection: Cursor, { broken = false }: { broken?: boolean } = {}): Promise<void> {
     const server = this.#lent.get(connection);
     if (server === undefined) {
       throw new ConnectionNotLentError('this connection is not lent by this datastore; was it given back already?');
     }
     this.#lent.delete(connection);
-    await server.pool.release(connection.revoke());
+    if (broken) await server.pool.discard(connection.revoke());
+    else await server.pool.release(connection.revoke());
   }
 
   /**
@@ -213,6 +219,73 @@ export class Datastore<Database extends object = Record<string, Record<string, u
     this.#open();
     const how = { prefix: this.#options.schemaPrefix, by, versionColumn };
     return new Table(name, new TableShards(this.#servers, name, how), by);
+  }
+
+  /** One shard with the shape of node-postgres' pool, for Kysely, Drizzle and plain `pg` code. */
+  pool(shardId: number): ShardPool {
+    this.#open();
+    this.#servers.of(shardId);
+    return new ShardPool(shardId, {
+      lend: () => this.getConnection(shardId),
+      giveBack: (cursor, broken) => this.putConnection(cursor, { broken }),
+    });
+  }
+
+  /**
+   * Looks for entities on many shards; they come one by one, in the order of their ids.
+   *
+   * @example
+   * ```ts
+   * for await (const { key, body } of db.find({ kind: 1, contains: { country: 'IT' }, limit: 10 })) console.log(key, body);
+   * ```
+   */
+  find(options: FindOptions = {}): AsyncGenerator<Entity, void, undefined> {
+    this.#open();
+    const how = { epoch: this.#options.epoch, prefixed: (id: number) => this.schemaOf(id), maxConcurrent: this.#pages };
+    return scanEntities(this.#servers, how, options);
+  }
+
+  /** Reads all entities of many shards, or those of a kind or a time, in the order of their ids and in bounded memory. */
+  scan(options: ScanOptions = {}): AsyncGenerator<Entity, void, undefined> {
+    return this.find(options);
+  }
+
+  /**
+   * Runs `fn` on many shards: servers side by side, each shard with a cursor of its own.
+   *
+   * @throws ShardFailuresError unless `onError` is `'partial'`
+   */
+  async fanOut<T>(
+    shards: readonly number[],
+    fn: (cursor: Cursor) => Promise<T>,
+    options: FanOutOptions = {},
+  ): Promise<FanOutResult<T>> {
+    this.#open();
+    return fanOut(this.#servers, shards, fn, options, this.#options.poolMax);
+  }
+
+  /**
+   * Runs one statement on many shards and puts the rows together: ordered, limited, combined.
+   *
+   * @example
+   * ```ts
+   * const { rows } = await db.across('select city, count(*) as n from orders where total > $1 group by city', [100], {
+   *   combine: { n: 'count' }, orderBy: { column: 'n', descending: true }, limit: 10,
+   * });
+   * ```
+   */
+  async across<Row extends object = Record<string, unknown>>(
+    text: string,
+    values: readonly unknown[] = [],
+    options: AcrossOptions = {},
+  ): Promise<AcrossResult<Row>> {
+    this.#open();
+    return across<Row>(this.#servers, text, values, options, this.#options.poolMax);
+  }
+
+  /** Pages of a scan that are fetched at the same time. */
+  get #pages(): number {
+    return Math.max(1, this.#servers.all.length * Math.min(4, this.#options.poolMax));
   }
 
   /** The shard a routing key lives in. @throws ConfigurationError when slots are not known */

@@ -14,7 +14,8 @@
  * │  └─ PoolTimeoutError          no client of a server within poolBlockTimeoutMs; `cause` says why
  * ├─ QueueFullError               more callers wait than the option allows
  * ├─ KeyConflictError             another entity is stored under this reserved key
- * └─ VersionConflictError         the row changed since it was read
+ * ├─ VersionConflictError         the row changed since it was read
+ * └─ ShardFailuresError           work on many shards failed on some; `failures` lists them
  * ```
  *
  * @module
@@ -118,5 +119,24 @@ export class VersionConflictError extends HypervaultError {
     this.id = id;
     this.expected = expected;
     this.actual = actual;
+  }
+}
+
+/** Work on many shards failed on at least one; `cause` is the first failure. */
+export class ShardFailuresError extends HypervaultError {
+  /** Ascending by shard. */
+  readonly failures: readonly { readonly shardId: number; readonly error: unknown }[];
+
+  constructor(failures: readonly { readonly shardId: number; readonly error: unknown }[]) {
+    const { shardId, error } = failures[0]!;
+    const more = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
+    super(
+      'SHARD_FAILURES',
+      `shard ${shardId} failed${more}: ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+      },
+    );
+    this.failures = failures;
   }
 }

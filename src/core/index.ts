@@ -1,10 +1,14 @@
 import './key-buffer.ts';
 
+export type { AcrossOptions, AcrossResult } from './across.ts';
+export type { OrderBy } from './column-order.ts';
+export type { Combination } from './combine.ts';
 export { type ConnectionEntry, shardMapOf } from './connection-entry.ts';
 export type { Cursor, TransactionOptions } from './cursor.ts';
 export { Datastore, type Waiting } from './datastore.ts';
 export type { UpdateOptions } from './entities.ts';
 export type { Body, Entity } from './entity.ts';
+export type { FindOptions, ScanOptions } from './entity-scan.ts';
 export {
   ConnectionNotLentError,
   InvalidBodyError,
@@ -12,10 +16,12 @@ export {
   KeyConflictError,
   PoolTimeoutError,
   QueueFullError,
+  ShardFailuresError,
   ShardRangeError,
   UnknownShardError,
   VersionConflictError,
 } from './errors.ts';
+export type { FanOutOptions, FanOutResult, ShardFailure } from './fan-out.ts';
 export {
   DEFAULT_EPOCH,
   type IdRange,
@@ -31,6 +37,7 @@ export { type RoutingSettings, shardFor, slotOf } from './routing.ts';
 export type { ServerStats } from './server.ts';
 export { ShardMap, type ShardServer } from './shard-map.ts';
 export { isShardMapSource, type ShardMapSource, staticShardMapSource } from './shard-map-source.ts';
+export type { ShardPool, ShardPoolClient } from './shard-pool.ts';
 export {
   formatShardRanges,
   parseShardRanges,

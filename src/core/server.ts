@@ -1,4 +1,4 @@
-import type { Client } from 'pg';
+import type { Client, QueryArrayResult } from 'pg';
 import { ClosedError, InvalidArgumentError, SchemaError } from '../errors.ts';
 import { Endpoint } from '../internal/endpoint/endpoint.ts';
 import { quoteIdentifier } from '../internal/quote.ts';
@@ -107,7 +107,7 @@ export class Server {
       moved: (calls, error) => {
         for (const call of calls) host.movedWrite(this, call, error);
       },
-      alone: (statement) => this.#alone(statement),
+      alone: (statement) => this.run(statement),
     });
     this.#reads.use(this.#gatherer(this.#reads, 'shared'), this.#gatherer(this.#reads, 'apart'));
     this.#writes.use(this.#gatherer(this.#writes, 'writes'));
@@ -293,8 +293,9 @@ export class Server {
     }
   }
 
-  async #alone({ text, values, types }: WriteStatement) {
-    const client = await this.pool.acquire();
+  /** Runs one statement on a client of its own; rows come as arrays. */
+  async run({ text, values, types }: WriteStatement, signal?: AbortSignal): Promise<QueryArrayResult> {
+    const client = await this.pool.acquire({ signal });
     try {
       return await client.query({ text, values, rowMode: 'array', ...(types !== undefined && { types }) });
     } finally {

@@ -32,6 +32,8 @@ export const SQLSTATE = {
  * messages are never parsed.
  */
 export const SV = {
+  /** Leaves a block of PL/pgSQL and so rolls back what it holds; caught there, never seen outside. */
+  leaveBlock: 'SV000',
   /** `next_id()`: the server's clock stepped back by more than the sequence can be ahead of it. */
   clockBehind: 'SV001',
   /** `next_id()`: the 41 bits of time are used up. */

@@ -1,0 +1,31 @@
+// npm run test:setup: installs what fault tests need beside the embedded Postgres, on Debian and as root; otherwise says
+// what to install. Starts nothing. Quick when all is there.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { missingPackages } from '../support/tools.ts';
+
+const missing = missingPackages();
+if (missing.length === 0) {
+  console.log('everything the tests can use is installed');
+} else if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) {
+  console.log(`tests that need these are skipped; on Debian run as root: apt-get install ${missing.join(' ')}`);
+} else {
+  install(missing);
+}
+
+function install(packages: readonly string[]): void {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  // Packages of servers start them when they are installed, unless this program says no. Tests start private ones.
+  const policy = '/usr/sbin/policy-rc.d';
+  const ours = !existsSync(policy);
+  if (ours) {
+    writeFileSync(policy, '#!/bin/sh\nexit 101\n');
+    chmodSync(policy, 0o755);
+  }
+  try {
+    execFileSync('apt-get', ['update', '-q'], { stdio: 'inherit', env });
+    execFileSync('apt-get', ['install', '-qy', '--no-install-recommends', ...packages], { stdio: 'inherit', env });
+  } finally {
+    if (ours) rmSync(policy, { force: true });
+  }
+}

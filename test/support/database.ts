@@ -1,0 +1,75 @@
+// Databases of the run's servers: a test file asks for one of its own, empty but for hstore, and it is dropped at the end.
+import pg from 'pg';
+import { inject, onTestFinished } from 'vitest';
+import type { ConnectionSettings } from '../../src/internal/endpoint/settings.ts';
+
+/** A database that belongs to one test. */
+export interface TestDatabase {
+  readonly connection: ConnectionSettings & {
+    host: string;
+    port: number;
+    user: string;
+    password: string;
+    database: string;
+  };
+  /** Runs a statement on a connection of its own. */
+  query(text: string, values?: unknown[]): Promise<pg.QueryResult>;
+  /** A connected client, ended with the test. */
+  client(): Promise<pg.Client>;
+  drop(): Promise<void>;
+}
+
+let made = 0;
+
+/**
+ * Makes a database on server 0 or 1 of the run. Dropped when the test ends; in `beforeAll` call `drop()` yourself in
+ * `afterAll`.
+ */
+export async function freshDatabase({
+  server = 0,
+  keep = false,
+}: {
+  server?: 0 | 1;
+  keep?: boolean;
+} = {}): Promise<TestDatabase> {
+  const admin = inject('servers')[server]! as TestDatabase['connection'];
+  made += 1;
+  const database = `t_${process.pid}_${made}`;
+  await once(admin, `create database ${database}`);
+  const connection = { ...admin, database };
+  await once(connection, 'create extension hstore');
+  const clients: pg.Client[] = [];
+  const test: TestDatabase = {
+    connection,
+    query: (text, values) => once(connection, text, values),
+    client: async () => {
+      const client = new pg.Client(connection);
+      client.on('error', () => {});
+      clients.push(client);
+      await client.connect();
+      return client;
+    },
+    drop: async () => {
+      await Promise.all(clients.map((client) => client.end().catch(() => {})));
+      await once(admin, `drop database if exists ${database} with (force)`);
+    },
+  };
+  if (!keep) onTestFinished(() => test.drop());
+  return test;
+}
+
+/** A database on each of the run's two servers. */
+export async function freshDatabases(options: { keep?: boolean } = {}): Promise<[TestDatabase, TestDatabase]> {
+  return Promise.all([freshDatabase({ ...options, server: 0 }), freshDatabase({ ...options, server: 1 })]);
+}
+
+async function once(connection: pg.ClientConfig, text: string, values: unknown[] = []): Promise<pg.QueryResult> {
+  const client = new pg.Client(connection);
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    return await client.query(text, values);
+  } finally {
+    await client.end();
+  }
+}
