@@ -23,6 +23,15 @@ export {
 } from './errors.ts';
 export type { FanOutOptions, FanOutResult, ShardFailure } from './fan-out.ts';
 export {
+  checkServer,
+  type ExpectedSettings,
+  type SchemaVersion,
+  type ServerSettings,
+} from './first-contact.ts';
+export { type InstallResult, install } from './install.ts';
+export type { InstallOptions, InstallProgress } from './install-options.ts';
+export type { SharedSettings } from './install-settings.ts';
+export {
   DEFAULT_EPOCH,
   type IdRange,
   type IdRangeOptions,

@@ -31,6 +31,8 @@ const FOLDERS: readonly (readonly [SqlFileKind, string])[] = [
   ['function', 'functions/'],
   ['view', 'views/'],
 ];
+// Runs on demand, for a role: no migration.
+const GRANTS = 'grants.sql';
 const NUMBERED = /^(\d{3,})-[\w.-]+\.sql$/;
 
 const scopes = new Map<string, Promise<readonly SqlFile[]>>();
@@ -60,6 +62,16 @@ export function readSqlFile(path: string): Promise<string> {
   return text;
 }
 
+/** The text of `sql/<module>/<scope>/grants.sql`: the least rights a role needs there. `undefined` when there is none. */
+export async function readGrants(module: string, scope: SqlScope): Promise<string | undefined> {
+  try {
+    return await readSqlFile(`${module}/${scope}/${GRANTS}`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
 /** The modules that have SQL of the scope, by name. */
 export async function sqlModules(scope: SqlScope): Promise<string[]> {
   const modules: string[] = [];
@@ -79,7 +91,6 @@ export async function readSqlFolder(folder: URL, shown: string): Promise<readonl
   const files: SqlFile[] = [];
   for (const [kind, subfolder] of FOLDERS) {
     for (const name of await sqlNames(new URL(subfolder, folder))) {
-      // `grants.sql` is no migration: it runs on demand, for a role.
       if (kind === 'migration' && name === GRANTS) continue;
       const path = `${shown}${subfolder}${name}`;
       if (kind === 'migration') checkNumber(path, name, files.at(-1)?.name);
@@ -95,9 +106,6 @@ export function sqlFile(kind: SqlFileKind, name: string, path: string, text: str
   const release = Number(/^-- schema release: (\d+)\s*$/m.exec(text)?.[1] ?? 1);
   return { kind, name, path, text, hash, release };
 }
-
-/** The file of a scope that gives a role the least rights it needs. */
-export const GRANTS = 'grants.sql';
 
 async function sqlNames(folder: URL): Promise<string[]> {
   try {

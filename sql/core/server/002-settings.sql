@@ -13,7 +13,7 @@ create table hypervault.settings (
     check (first_shard between 0 and 8191),
   -- The schema of shard 5 is the prefix and 0005.
   prefix text not null
-    check (prefix ~ '^[a-z_][a-z0-9_]{0,49}$'),
+    check (prefix ~ '^[a-z_][a-z0-9_]{0,50}$'),
   installed timestamptz not null default clock_timestamp(),
   check ((slots is null) = (first_shard is null)),
   check (first_shard + slots <= 8192)
