@@ -10,6 +10,7 @@ const PACKAGES = {
   pg_rewind: 'postgresql-15',
   pgbouncer: 'pgbouncer',
   mariadbd: 'mariadb-server',
+  'mariadb-install-db': 'mariadb-server',
   chromium: 'chromium',
   openssl: 'openssl',
 } as const;
