@@ -1,5 +1,6 @@
 import './key-buffer.ts';
 
+export type { ConnectionSettings } from '../internal/endpoint/settings.ts';
 export type { AcrossOptions, AcrossResult } from './across.ts';
 export type { OrderBy } from './column-order.ts';
 export type { Combination } from './combine.ts';
