@@ -145,11 +145,17 @@ export class Cursor {
   }
 
   async #enter(): Promise<void> {
-    if (this.#dead) throw new ClosedError('this cursor was given back; a client may only be used while it is lent');
+    this.#assertLent();
     if (factsOf(this.#client).pooled) return;
     // Always set anew, never remembered: the last borrower may have changed it, by SQL we can't see.
     this.#placed ??= this.#setPath(false);
     await this.#placed;
+    // It may have been given back while this call waited.
+    this.#assertLent();
+  }
+
+  #assertLent(): void {
+    if (this.#dead) throw new ClosedError('this cursor was given back; a client may only be used while it is lent');
   }
 
   #setPath(local: boolean): Promise<unknown> {
@@ -159,6 +165,7 @@ export class Cursor {
 
   async #observed<T>(text: string, run: () => Promise<T>): Promise<T> {
     await this.#enter();
+    this.#assertLent();
     const started = performance.now();
     let failure: unknown;
     try {

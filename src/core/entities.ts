@@ -59,24 +59,26 @@ export class Entities {
     const { shardId } = checkedKey(key);
     const server = this.#servers.of(shardId);
     const body = encodeHstore(changes);
+    const since = isoText(ifUnchangedSince);
     return (await server.write<EntityUpdate>({
       source: (await writesOf(server, shardId)).update,
       order: key.id.toString(),
       repeatable: false,
       body,
       replace,
-      ifUnchangedSince: isoText(ifUnchangedSince),
+      ifUnchangedSince: since,
     })) as Entity | null;
   }
 
   async remove(key: Key, ifUnchangedSince: Date | undefined): Promise<boolean> {
     const { shardId } = checkedKey(key);
     const server = this.#servers.of(shardId);
+    const since = isoText(ifUnchangedSince);
     return (await server.write<EntityRemoval>({
       source: (await writesOf(server, shardId)).remove,
       order: key.id.toString(),
       repeatable: false,
-      ifUnchangedSince: isoText(ifUnchangedSince),
+      ifUnchangedSince: since,
     })) as boolean;
   }
 

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
-import { ConfigurationError } from '../errors.ts';
+import { ConfigurationError, SchemaError } from '../errors.ts';
+import { checkServer } from './first-contact.ts';
 import type { ReadCall } from './gathered-reads.ts';
 import type { WriteCall } from './gathered-writes.ts';
 import type { ResolvedDatastoreOptions } from './options.ts';
@@ -79,7 +80,17 @@ export class Servers implements ServerHost {
     );
   }
 
-  async contact(_server: Server, _client: Client): Promise<void> {}
+  async contact(server: Server, client: Client): Promise<void> {
+    const { epoch, schemaPrefix, slots, firstShard } = this.#options;
+    const settings = await checkServer(client, { epoch, schemaPrefix, slots, firstShard }, server.name);
+    if (settings.slots === undefined || settings.firstShard === undefined) return;
+    this.#routing ??= { slots: settings.slots, firstShard: settings.firstShard };
+    if (settings.slots === this.#routing.slots && settings.firstShard === this.#routing.firstShard) return;
+    throw new SchemaError(
+      `${server.name} was installed with ${settings.slots} slots from shard ${settings.firstShard}, another server with ` +
+        `${this.#routing.slots} from ${this.#routing.firstShard}; they can't be one datastore`,
+    );
+  }
 
   async close(deadlineMs: number): Promise<void> {
     this.#unsubscribe();

@@ -2,6 +2,7 @@
 import pg from 'pg';
 import { inject, onTestFinished } from 'vitest';
 import type { ConnectionSettings } from '../../src/internal/endpoint/settings.ts';
+import { TEMPLATE } from './template.ts';
 
 /** A database that belongs to one test. */
 export interface TestDatabase {
@@ -19,6 +20,13 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
+export interface FreshOptions {
+  /** Leaves dropping to the caller. @default false */
+  readonly keep?: boolean;
+  /** A clone of the installed template: shards 1–4 on server 0, 5–8 on server 1. @default false, only hstore */
+  readonly installed?: boolean;
+}
+
 let made = 0;
 
 /**
@@ -28,16 +36,14 @@ let made = 0;
 export async function freshDatabase({
   server = 0,
   keep = false,
-}: {
-  server?: 0 | 1;
-  keep?: boolean;
-} = {}): Promise<TestDatabase> {
-  const admin = inject('servers')[server]! as TestDatabase['connection'];
+  installed = false,
+}: FreshOptions & { server?: 0 | 1 } = {}): Promise<TestDatabase> {
+  const admin = { ...(inject('servers')[server]! as TestDatabase['connection']), database: 'postgres' };
   made += 1;
   const database = `t_${process.pid}_${made}`;
-  await once(admin, `create database ${database}`);
+  await once(admin, `create database ${database}${installed ? ` template ${TEMPLATE}` : ''}`);
   const connection = { ...admin, database };
-  await once(connection, 'create extension hstore');
+  if (!installed) await once(connection, 'create extension hstore');
   const clients: pg.Client[] = [];
   const test: TestDatabase = {
     connection,
@@ -59,7 +65,7 @@ export async function freshDatabase({
 }
 
 /** A database on each of the run's two servers. */
-export async function freshDatabases(options: { keep?: boolean } = {}): Promise<[TestDatabase, TestDatabase]> {
+export async function freshDatabases(options: FreshOptions = {}): Promise<[TestDatabase, TestDatabase]> {
   return Promise.all([freshDatabase({ ...options, server: 0 }), freshDatabase({ ...options, server: 1 })]);
 }
 
