@@ -8,7 +8,6 @@ import type { Body, Entity } from './entity.ts';
 import { type FindOptions, type ScanOptions, scanEntities } from './entity-scan.ts';
 import { ConnectionNotLentError } from './errors.ts';
 import { type FanOutOptions, type FanOutResult, fanOut } from './fan-out.ts';
-import { mayHaveMoved } from './gathered-reads.ts';
 import { Key } from './key.ts';
 import { type DatastoreOptions, type ResolvedDatastoreOptions, resolveDatastoreOptions } from './options.ts';
 import { shardFor } from './routing.ts';
@@ -162,23 +161,27 @@ export class Datastore<Database extends object = Record<string, Record<string, u
   /**
    * Lends a cursor for the length of the callback.
    *
+   * @throws what `fn` throws; ShardMovedError (retryable) when the shard moved meanwhile
    * @example
    * ```ts
    * const rows = await db.withCursor(5, async (cursor) => (await cursor.query('select * from orders')).rows);
    * ```
    */
   async withCursor<T>(shardId: number, fn: (cursor: Cursor) => Promise<T>, waiting: Waiting = {}): Promise<T> {
+    const { epoch } = this.map;
     const cursor = await this.getConnection(shardId, waiting);
     try {
       return await fn(cursor);
+    } catch (error) {
+      throw await this.#servers.explain(shardId, epoch, error);
     } finally {
       if (this.#lent.has(cursor)) await this.putConnection(cursor);
     }
   }
 
   /**
-   * Runs a transaction on one shard. Serialization failures and deadlocks (40001, 40P01) are tried again, so `fn` must
-   * do nothing outside the database that can't be done twice.
+   * Runs a transaction on one shard. Serialization failures, deadlocks (40001, 40P01) and a shard that moved meanwhile
+   * are tried again, so `fn` must do nothing outside the database that can't be done twice.
    *
    * @param options.maxRetries - how often it is tried again. @default 3
    */
@@ -198,7 +201,7 @@ export class Datastore<Database extends object = Record<string, Record<string, u
   async reserveKeys(shardId: number, count: number, { signal }: Waiting = {}): Promise<Key[]> {
     this.#open();
     const reserve = (server: Server): Promise<bigint[]> => server.reserveIds(shardId, count, signal);
-    const ids = await this.#servers.retryMoved(shardId, mayHaveMoved, reserve);
+    const ids = await this.#servers.retryMoved(shardId, reserve);
     return ids.map((id) => new Key(id, { epoch: this.#options.epoch }));
   }
 

@@ -14,6 +14,7 @@
  * │  └─ PoolTimeoutError          no client of a server within poolBlockTimeoutMs; `cause` says why
  * ├─ QueueFullError               more callers wait than the option allows
  * ├─ KeyConflictError             another entity is stored under this reserved key
+ * ├─ ShardMovedError              the shard lives on another server by now; the same call may be made again
  * ├─ VersionConflictError         the row changed since it was read
  * └─ ShardFailuresError           work on many shards failed on some; `failures` lists them
  * ```
@@ -138,5 +139,24 @@ export class ShardFailuresError extends HypervaultError {
       },
     );
     this.failures = failures;
+  }
+}
+
+/**
+ * The shard moved to another server while a callback worked on it. Nothing of the callback's transaction was kept; by the
+ * time this is thrown the datastore knows the new place, so the same call may be made again.
+ */
+export class ShardMovedError extends HypervaultError {
+  readonly shardId: number;
+  /** Where the shard lives now. */
+  readonly server: string;
+
+  constructor(shardId: number, server: string, options?: HypervaultErrorOptions) {
+    super('SHARD_MOVED', `shard ${shardId} has moved to ${server}; make the same call again`, {
+      retryable: true,
+      ...options,
+    });
+    this.shardId = shardId;
+    this.server = server;
   }
 }

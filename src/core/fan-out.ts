@@ -51,6 +51,7 @@ export async function fanOut<T>(
     const server = servers.of(shardId);
     byServer.set(server, [...(byServer.get(server) ?? []), shardId]);
   }
+  const { epoch } = servers.map;
   const stop = new AbortController();
   setMaxListeners(0, stop.signal);
   const reasonOf = stopper(stop, timeoutMs, signal);
@@ -61,7 +62,8 @@ export async function fanOut<T>(
       for (let shardId = queue.shift(); shardId !== undefined; shardId = queue.shift()) {
         try {
           results.set(shardId, await onShard(server, shardId, work, stop.signal));
-        } catch (error) {
+        } catch (raw) {
+          const error = await servers.explain(shardId, epoch, raw);
           failures.push({ shardId, error });
           if (onError === 'throw' && !stop.signal.aborted) stop.abort(error);
         }

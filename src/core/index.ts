@@ -18,6 +18,7 @@ export {
   PoolTimeoutError,
   QueueFullError,
   ShardFailuresError,
+  ShardMovedError,
   ShardRangeError,
   UnknownShardError,
   VersionConflictError,

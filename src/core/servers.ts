@@ -1,7 +1,8 @@
 import type { Client } from 'pg';
 import { ConfigurationError, SchemaError } from '../errors.ts';
+import { ShardMovedError } from './errors.ts';
 import { checkServer } from './first-contact.ts';
-import type { ReadCall } from './gathered-reads.ts';
+import { mayHaveMoved, type ReadCall } from './gathered-reads.ts';
 import type { WriteCall } from './gathered-writes.ts';
 import type { ResolvedDatastoreOptions } from './options.ts';
 import { checkRoutingSettings, type RoutingSettings } from './routing.ts';
@@ -51,12 +52,8 @@ export class Servers implements ServerHost {
     return this.#servers.get(this.#source.current.serverOf(shardId).name)!;
   }
 
-  /** Runs `work` on the shard's server; once more when the shard turns out to have moved. */
-  async retryMoved<T>(
-    shardId: number,
-    mayHaveMoved: (error: unknown) => boolean,
-    work: (server: Server) => Promise<T>,
-  ): Promise<T> {
+  /** Runs `work` on the shard's server; once more when the shard turns out to have moved. For work that is repeatable. */
+  async retryMoved<T>(shardId: number, work: (server: Server) => Promise<T>): Promise<T> {
     const { epoch } = this.map;
     try {
       return await work(this.of(shardId));
@@ -64,6 +61,12 @@ export class Servers implements ServerHost {
       if (!mayHaveMoved(error) || !(await this.#isNewer(epoch))) throw error;
       return work(this.of(shardId));
     }
+  }
+
+  /** What a callback's error means: {@link ShardMovedError} when the shard lives elsewhere by a newer map. */
+  async explain(shardId: number, epoch: bigint, error: unknown): Promise<unknown> {
+    if (!mayHaveMoved(error) || !(await this.#isNewer(epoch))) return error;
+    return new ShardMovedError(shardId, this.map.serverOf(shardId).name, { cause: error });
   }
 
   movedRead(server: Server, call: ReadCall, error: unknown): void {

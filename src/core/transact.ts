@@ -3,6 +3,7 @@ import { Backoff } from '../internal/backoff.ts';
 import { sleep } from '../internal/sleep.ts';
 import { SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
 import type { Cursor, TransactionOptions } from './cursor.ts';
+import { ShardMovedError } from './errors.ts';
 
 const AGAIN = new Set<string | undefined>([SQLSTATE.serializationFailure, SQLSTATE.deadlockDetected]);
 
@@ -25,7 +26,8 @@ export async function transact<T>(
     try {
       return await lend((cursor) => cursor.transaction(fn, { isolation, readOnly }));
     } catch (error) {
-      if (!AGAIN.has(sqlStateOf(error)) || backoff.failures >= maxRetries) throw error;
+      const again = AGAIN.has(sqlStateOf(error)) || error instanceof ShardMovedError;
+      if (!again || backoff.failures >= maxRetries) throw error;
       await sleep(backoff.next(), { signal, what: 'a transaction that is tried again' });
     }
   }

@@ -1,0 +1,115 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { Datastore, ShardMap, type ShardMapSource, shardMapOf } from '../../src/core/index.ts';
+import { testDatastore } from '../support/datastore.ts';
+import { rejection } from '../support/wait-for.ts';
+
+/** Shard 2 lives on `a`; `move()` makes `b` its owner, in the database and in what `refresh` will say. */
+async function movable() {
+  const { connections, databases } = await testDatastore();
+  const [a, b] = shardMapOf(connections).servers as [ShardMap['servers'][number], ShardMap['servers'][number]];
+  const maps = {
+    old: new ShardMap([a, b], { epoch: 1n }),
+    new: new ShardMap(
+      [
+        {
+          ...a,
+          ranges: [
+            { from: 1, to: 2 },
+            { from: 3, to: 5 },
+          ],
+        },
+        {
+          ...b,
+          ranges: [
+            { from: 2, to: 3 },
+            { from: 5, to: 9 },
+          ],
+        },
+      ],
+      { epoch: 2n },
+    ),
+  };
+  let current = maps.old;
+  let newest = maps.old;
+  let refreshes = 0;
+  const listeners = new Set<(map: ShardMap) => void>();
+  const source: ShardMapSource = {
+    get current() {
+      return current;
+    },
+    changed: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    refresh: async () => {
+      refreshes += 1;
+      if (newest !== current) {
+        current = newest;
+        for (const listener of listeners) listener(current);
+      }
+      return current;
+    },
+  };
+  const db = new Datastore(source);
+  onTestFinished(() => db.disconnect({ deadlineMs: 1_000 }));
+  const move = async (): Promise<void> => {
+    // What a fence does: the private SQLSTATE for everybody who still writes to the old place.
+    await databases[1].query('create schema shard0002; create sequence shard0002.table_id_seq start 5000000000000');
+    await databases[1].query(`
+      create function shard0002.next_id() returns bigint language sql as
+        $$ select hypervault.next_id('shard0002.table_id_seq'::regclass, 2) $$;
+      create table shard0002.entities (like shard0005.entities including all);
+      alter table shard0002.entities alter id set default shard0002.next_id()`);
+    const { rows } = await databases[0].query('select id::text, type, body, updated from shard0002.entities');
+    for (const { id, type, body, updated } of rows) {
+      await databases[1].query('insert into shard0002.entities values ($1, $2, $3, $4)', [id, type, body, updated]);
+    }
+    await databases[0].query('drop schema shard0002 cascade');
+    newest = maps.new;
+  };
+  return { db, move, databases, refreshes: () => refreshes };
+}
+
+test('calls follow a shard that moved, gathered ones and callbacks alike', async () => {
+  const { db, move, databases } = await movable();
+  const key = await db.put(2, 1, { a: '1' });
+  const stays = await db.put(1, 1, { stays: 'yes' });
+  await move();
+  const [moved, unmoved] = await Promise.all([db.get(key), db.get(stays)]);
+  expect(moved?.body).toEqual({ a: '1' });
+  expect(unmoved?.body).toEqual({ stays: 'yes' });
+  const later = await db.put(2, 1, { b: '2' });
+  expect((await databases[1].query('select count(*)::int as n from shard0002.entities')).rows[0].n).toBe(2);
+  expect((await db.get(later))?.body).toEqual({ b: '2' });
+});
+
+test('writes and transactions follow by themselves, a callback is told with a retryable error', async () => {
+  const { db, move } = await movable();
+  await db.put(2, 1, { a: '1' });
+  await move();
+  const count = async () =>
+    db.withCursor(
+      2,
+      async (cursor) => (await cursor.query('select count(*)::int as n from shard0002.entities')).rows[0]!.n,
+    );
+  expect(await rejection(count())).toMatchObject({ code: 'SHARD_MOVED', retryable: true, shardId: 2, server: 'b' });
+  expect(await count()).toBe(1);
+});
+
+test('a transaction is run again where the shard lives now', async () => {
+  const { db, move } = await movable();
+  await db.put(2, 1, { a: '1' });
+  await move();
+  const n = await db.transaction(
+    2,
+    async (t) => (await t.query('select count(*)::int as n from shard0002.entities')).rows[0]!.n,
+  );
+  expect(n).toBe(1);
+});
+
+test("when no newer map is to be had, the error is the caller's own", async () => {
+  const { db, databases, refreshes } = await movable();
+  await databases[0].query('drop schema shard0003 cascade');
+  expect((await rejection(db.put(3, 1, {}))).code).toMatch(/3F000|42P01/);
+  expect(refreshes()).toBeGreaterThan(0);
+});
