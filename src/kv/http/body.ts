@@ -28,7 +28,10 @@ export function readBody(request: IncomingMessage, { maxBytes, timeoutMs }: Body
     };
     const onEnd = (): void => finish(Buffer.concat(chunks, size));
     const onCut = (): void => finish(new Refusal(400, 'The body ended before its end'));
-    const timer = setTimeout(() => finish(new Refusal(408, `The body did not arrive within ${timeoutMs} ms`)), timeoutMs);
+    const timer = setTimeout(
+      () => finish(new Refusal(408, `The body did not arrive within ${timeoutMs} ms`)),
+      timeoutMs,
+    );
     if (Number(request.headers['content-length'] ?? 0) > maxBytes) return finish(tooLarge(maxBytes));
     request.on('data', onData).on('end', onEnd).on('error', onCut).on('aborted', onCut);
   });

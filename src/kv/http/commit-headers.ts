@@ -1,74 +1,80 @@
 import type { Commit } from '../commit.ts';
-import { type CommitMeta, parseCommitMeta } from '../commit-meta.ts';
+import type { CommitMeta } from '../commit-meta.ts';
 import { CommitFormatError } from '../errors.ts';
 import { cutToBytes, decodeHeaderText, encodeHeaderText, survivesHeader } from './header-text.ts';
 import { parseYesNo } from './yes-no.ts';
 
-/** Carries the meta in full, as base64 of its JSON, when a plain header would change it. Ours; Rainer has none. */
-export const EXACT_META_HEADER = 'X-Hypervault-Meta';
+/** Name, value, name, value … */
+export type FlatHeaders = readonly string[];
 
-/** With the exact meta beside it, a comment in its plain header is for the eye only; both must fit in 16 KiB. */
+/** Finds one header of a message, by its lower-case name. */
+export type HeaderLookup = (name: string) => string | undefined;
+
+type TextField = 'Key' | 'Author' | 'Comment';
+
+/** Of a text that is sent exactly beside it, the plain header is for the eye only; both must fit in 16 KiB. */
 const MAX_SHOWN_BYTES = 1_000;
+const MAX_PLAIN_BYTES = 2_000;
 
-const cache = new WeakMap<Commit<unknown>, readonly string[]>();
+const cache = new WeakMap<Commit<unknown>, FlatHeaders>();
 
 /**
- * The headers of a commit as name, value, name, value …
- * The names' case matters: the JVM client looks them up as they are written here, and needs all six.
+ * The headers of a commit. The names' case matters: the JVM client looks them up as they are written here, and needs
+ * all six. A text that a header would change (line ends, spaces at its ends) or that is long is followed by an
+ * `X-Hypervault-…` header with its bytes in base64, for clients that know it.
  */
-export function commitHeaders(commit: Commit<unknown>): readonly string[] {
+export function commitHeaders(commit: Commit<unknown>): FlatHeaders {
   const known = cache.get(commit);
   if (known !== undefined) return known;
   const { key, version, author, comment, mtime, empty } = commit.meta;
-  const exact = [key, author, comment].every(survivesHeader) && Buffer.byteLength(comment) <= 2 * MAX_SHOWN_BYTES;
   const headers = [
-    ...['X-Rainer-Key', encodeHeaderText(key)],
-    ...['X-Rainer-Version', String(version)],
-    ...['X-Rainer-Author', encodeHeaderText(author)],
-    ...['X-Rainer-Comment', encodeHeaderText(exact ? comment : cutToBytes(comment, MAX_SHOWN_BYTES))],
-    ...['X-Rainer-Modified-Time', mtime],
-    ...['X-Rainer-Empty', empty ? 'Yes' : 'No'],
-    ...(exact ? [] : [EXACT_META_HEADER, Buffer.from(JSON.stringify(commit.meta)).toString('base64')]),
+    ...textHeader('Key', key),
+    'X-Rainer-Version',
+    String(version),
+    ...textHeader('Author', author),
+    ...textHeader('Comment', comment),
+    'X-Rainer-Modified-Time',
+    mtime,
+    'X-Rainer-Empty',
+    empty ? 'Yes' : 'No',
   ];
   cache.set(commit, headers);
   return headers;
 }
 
-/** Finds one header of a message, by its lower-case name. */
-export type HeaderLookup = (name: string) => string | undefined;
+function textHeader(field: TextField, text: string): string[] {
+  const name = `X-Rainer-${field}`;
+  if (survivesHeader(text) && Buffer.byteLength(text) <= MAX_PLAIN_BYTES) return [name, encodeHeaderText(text)];
+  const shown = encodeHeaderText(cutToBytes(text, MAX_SHOWN_BYTES));
+  return [name, shown, `X-Hypervault-${field}`, Buffer.from(text).toString('base64')];
+}
+
+/** A text out of the headers of a message: its exact form when that came, too; `undefined` when there is none. */
+export function readTextHeader(header: HeaderLookup, field: TextField): string | undefined {
+  const exact = header(`x-hypervault-${field.toLowerCase()}`);
+  if (exact !== undefined) return Buffer.from(exact, 'base64').toString();
+  const plain = header(`x-rainer-${field.toLowerCase()}`);
+  return plain === undefined ? undefined : decodeHeaderText(plain);
+}
 
 /**
  * The meta of a commit from the headers of an answer.
  *
- * @throws CommitFormatError when one of the six is missing or malformed
+ * @throws CommitFormatError when one of the six is missing
  */
 export function metaFromHeaders(header: HeaderLookup): CommitMeta {
-  const exact = exactMeta(header);
-  if (exact !== undefined) return exact;
-  const text = (name: string): string => {
-    const raw = header(name.toLowerCase());
-    if (raw === undefined) throw new CommitFormatError(`the answer has no header ${name}: is this a commit server?`);
-    return decodeHeaderText(raw);
+  const present = (name: string, text: string | undefined): string => {
+    if (text !== undefined) return text;
+    throw new CommitFormatError(`the answer has no header ${name}: is there a commit server at this URL?`);
   };
+  const plain = (name: string): string => present(name, header(name.toLowerCase()));
+  const text = (field: TextField): string => present(`X-Rainer-${field}`, readTextHeader(header, field));
   return {
-    key: text('X-Rainer-Key'),
-    version: Number(text('X-Rainer-Version')),
-    author: text('X-Rainer-Author'),
-    comment: text('X-Rainer-Comment'),
-    mtime: text('X-Rainer-Modified-Time'),
-    empty: parseYesNo(text('X-Rainer-Empty')) ?? false,
+    key: text('Key'),
+    version: Number(plain('X-Rainer-Version')),
+    author: text('Author'),
+    comment: text('Comment'),
+    mtime: plain('X-Rainer-Modified-Time'),
+    empty: parseYesNo(plain('X-Rainer-Empty')) ?? false,
   };
-}
-
-/** What {@link EXACT_META_HEADER} says, when it is there. @throws CommitFormatError */
-export function exactMeta(header: HeaderLookup): CommitMeta | undefined {
-  const raw = header(EXACT_META_HEADER.toLowerCase());
-  if (raw === undefined) return undefined;
-  let json: unknown;
-  try {
-    json = JSON.parse(Buffer.from(raw, 'base64').toString());
-  } catch (cause) {
-    throw new CommitFormatError(`malformed header: ${EXACT_META_HEADER}`, { cause });
-  }
-  return parseCommitMeta(json);
 }

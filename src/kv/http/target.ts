@@ -35,6 +35,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 export function decodeSegment(segment: string): string {
   if (/%(?![0-9A-Fa-f]{2})/.test(segment)) throw new Refusal(400, 'Malformed percent-encoding in the path');
+  if (segment.includes('%00')) throw new Refusal(400, 'The path holds a NUL character');
   const bytes = Buffer.from(
     segment.replace(/%([0-9A-Fa-f]{2})/g, (_match, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
     'latin1',

@@ -1,0 +1,86 @@
+import type { Logger } from '../../core/index.ts';
+import { ConfigurationError } from '../../errors.ts';
+import { assertKnownKeys } from '../../internal/known-keys.ts';
+import type { ValueCodec } from '../codec.ts';
+import type { Commit } from '../commit.ts';
+import type { CommitStorage } from '../storage.ts';
+import { type Authorize, authorizeAnyone } from './access.ts';
+
+/** What the server reads from a mirror: all present keys, as of now. */
+export interface HeadsSource {
+  readonly current: ReadonlyMap<string, Commit<unknown>>;
+}
+
+export interface CommitServerOptions<V = unknown> {
+  /** Where commits are read and saved. Started and stopped by whoever made it. */
+  readonly storage: CommitStorage<V>;
+  /** Answers reads of newest versions from memory, marked `X-Rainer-Cached: Yes`; a removed key is a 404 then. */
+  readonly mirror?: HeadsSource | undefined;
+  /** The path the server is mounted at, e.g. `/diary`. Leave it out where a framework strips its mount path. @default '' */
+  readonly basePath?: string | undefined;
+  /** A payload that this can't read is refused. @default the storage's own */
+  readonly codec?: ValueCodec<V> | undefined;
+  /** Longest payload taken. @default 16 MiB */
+  readonly maxPayloadBytes?: number | undefined;
+  /** A request's body must have arrived within this time. @default 30000 */
+  readonly bodyTimeoutMs?: number | undefined;
+  /** The clock that dates commits which bring no time. @default the server's */
+  readonly now?: (() => Date) | undefined;
+  /** Told about failures that were answered with a 500 or 503. @default silent */
+  readonly logger?: Logger | undefined;
+}
+
+const KEYS = [
+  'storage',
+  'mirror',
+  'basePath',
+  'codec',
+  'maxPayloadBytes',
+  'bodyTimeoutMs',
+  'now',
+  'logger',
+] as const satisfies readonly (keyof CommitServerOptions)[];
+
+/** {@link CommitServerOptions} with every default filled in. */
+export interface ResolvedServerOptions {
+  readonly storage: CommitStorage<unknown>;
+  readonly mirror: HeadsSource | undefined;
+  readonly basePath: string;
+  readonly codec: ValueCodec<unknown> | undefined;
+  readonly maxPayloadBytes: number;
+  readonly bodyTimeoutMs: number;
+  readonly now: () => Date;
+  readonly logger: Logger | undefined;
+  readonly authorize: Authorize;
+}
+
+/** @throws ConfigurationError naming the option */
+export function resolveServerOptions<V>(options: CommitServerOptions<V>): ResolvedServerOptions {
+  assertKnownKeys(options, KEYS, 'createCommitServer options');
+  const storage = options.storage as CommitStorage<unknown> | undefined;
+  if (storage === undefined) throw new ConfigurationError('createCommitServer: option "storage" is missing');
+  return {
+    storage,
+    mirror: options.mirror,
+    basePath: checkedBasePath(options.basePath ?? ''),
+    codec: (options.codec as ValueCodec<unknown> | undefined) ?? storage.codec,
+    maxPayloadBytes: positive('maxPayloadBytes', options.maxPayloadBytes ?? 16 * 1024 * 1024),
+    bodyTimeoutMs: positive('bodyTimeoutMs', options.bodyTimeoutMs ?? 30_000),
+    now: options.now ?? (() => new Date()),
+    logger: options.logger,
+    authorize: authorizeAnyone,
+  };
+}
+
+function checkedBasePath(path: string): string {
+  const trimmed = path.replace(/\/+$/, '');
+  if (trimmed === '' || /^(\/[A-Za-z0-9._~!$&'()*+,=:@%-]+)+$/.test(trimmed)) return trimmed;
+  throw new ConfigurationError(
+    `createCommitServer: basePath must look like "/diary" or "/a/b", not ${JSON.stringify(path)}`,
+  );
+}
+
+function positive(name: string, value: number): number {
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new ConfigurationError(`createCommitServer: ${name} must be a positive whole number, not ${String(value)}`);
+}

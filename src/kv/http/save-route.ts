@@ -1,0 +1,80 @@
+import { InvalidArgumentError } from '../../errors.ts';
+import { Commit } from '../commit.ts';
+import { CommitOrderingError, CommitRefusedError } from '../errors.ts';
+import { parseIsoTime } from '../iso-time.ts';
+import { readBody } from './body.ts';
+import { type HeaderLookup, readTextHeader } from './commit-headers.ts';
+import { answerJson, type Exchange, headerLookup } from './exchange.ts';
+import { Refusal } from './refusal.ts';
+import { parseVersion } from './target.ts';
+import { parseYesNo } from './yes-no.ts';
+
+/** `POST /KEY/VERSION`: saves one more version. The order of the checks is the wire's: a bad payload beats a conflict. */
+export async function postVersion(exchange: Exchange): Promise<void> {
+  const { request, key, options, access } = exchange;
+  const version = parseVersion(exchange.version);
+  const header = headerLookup(request);
+  if (!access.mayWrite(key)) throw new Refusal(403, 'Not allowed to write this key');
+  const body = await readBody(request, { maxBytes: options.maxPayloadBytes, timeoutMs: options.bodyTimeoutMs });
+  const commit = commitOf(exchange, version, body, header);
+  try {
+    await options.storage.save(commit);
+  } catch (error) {
+    if (error instanceof CommitOrderingError) return answerJson(exchange, 409, conflictJson(error));
+    if (error instanceof CommitRefusedError || error instanceof InvalidArgumentError) {
+      throw new Refusal(400, error.message);
+    }
+    throw error;
+  }
+  answerJson(exchange, 200, JSON.stringify(commit.meta));
+}
+
+/** The body of a 409. */
+export function conflictJson({ key, expectedVersion, providedVersion }: CommitOrderingError): string {
+  return JSON.stringify({ conflict: { key, expectedVersion, providedVersion } });
+}
+
+function commitOf(
+  { key, access, options }: Exchange,
+  version: number,
+  body: Buffer,
+  header: HeaderLookup,
+): Commit<unknown> {
+  if ((readTextHeader(header, 'Key') ?? key) !== key) {
+    throw new Refusal(400, 'X-Rainer-Key must match URL key, or be omitted');
+  }
+  if ((header('x-rainer-version') ?? String(version)) !== String(version)) {
+    throw new Refusal(400, 'X-Rainer-Version must match URL version, or be omitted');
+  }
+  const author = access.author ?? readTextHeader(header, 'Author');
+  if (author === undefined) throw new Refusal(400, 'Missing header: X-Rainer-Author');
+  const comment = readTextHeader(header, 'Comment') ?? '';
+  const empty = parseYesNo(header('x-rainer-empty') ?? 'false');
+  if (empty === undefined) throw new Refusal(400, 'Malformed header: X-Rainer-Empty');
+  const mtime = readTime(header('x-rainer-modified-time')) ?? options.now();
+  if (empty && body.length > 0) throw new Refusal(400, 'Empty payload required with X-Rainer-Empty');
+  const commit = makeCommit(
+    () => new Commit({ key, version, payload: empty ? null : body, author, comment, mtime }, options.codec),
+  );
+  const value = commit.value;
+  if (value?.ok === false) throw new Refusal(400, `Malformed input: ${String(value.error)}`);
+  return commit;
+}
+
+function readTime(text: string | undefined): Date | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return parseIsoTime(text);
+  } catch {
+    throw new Refusal(400, 'Malformed header: X-Rainer-Modified-Time');
+  }
+}
+
+function makeCommit(make: () => Commit<unknown>): Commit<unknown> {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof InvalidArgumentError) throw new Refusal(400, error.message);
+    throw error;
+  }
+}

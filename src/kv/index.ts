@@ -1,0 +1,39 @@
+export { jsonCodec, jsonObjectCodec, rawCodec, type ValueCodec } from './codec.ts';
+export {
+  Commit,
+  type CommitInput,
+  type CommitValue,
+  MAX_AUTHOR_BYTES,
+  MAX_COMMENT_BYTES,
+  MAX_KEY_BYTES,
+  MAX_VERSION,
+} from './commit.ts';
+export { type CommitMeta, parseCommitMeta } from './commit-meta.ts';
+export { fromEnvelope, toEnvelope } from './envelope.ts';
+export {
+  CommitFormatError,
+  CommitOrderingError,
+  CommitRefusedError,
+  ConcurrentCommitError,
+  HttpStorageError,
+  RevisionCompactedError,
+  UnsupportedByStorageError,
+} from './errors.ts';
+export { type SaveHook, withPostSaveHook, withPreSaveHook } from './hooks.ts';
+export type { CommitServerOptions, HeadsSource } from './http/options.ts';
+export { createCommitServer } from './http/server.ts';
+export { parseIsoTime } from './iso-time.ts';
+export { MemoryCommitStorage, type MemoryStorageOptions } from './memory-storage.ts';
+export {
+  type CallOptions,
+  type Changes,
+  type ChangesOptions,
+  type CommitJournal,
+  type CommitStorage,
+  type HeadsOptions,
+  type HistoryOptions,
+  isJournal,
+  type SaveAllOptions,
+  type Snapshot,
+  type WatchOptions,
+} from './storage.ts';
