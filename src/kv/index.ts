@@ -22,6 +22,7 @@ export {
 export { type SaveHook, withPostSaveHook, withPreSaveHook } from './hooks.ts';
 export type { CommitServerOptions, HeadsSource } from './http/options.ts';
 export { createCommitServer } from './http/server.ts';
+export { HttpCommitStorage, type HttpStorageOptions } from './http-storage.ts';
 export { parseIsoTime } from './iso-time.ts';
 export { MemoryCommitStorage, type MemoryStorageOptions } from './memory-storage.ts';
 export {
