@@ -48,6 +48,10 @@ export const SV = {
   versionConflict: 'SV006',
   /** A leader's term is over: DETAIL holds JSON `{"epoch":…,"holder":…}` of the one that runs. */
   leaseLost: 'SV007',
+  /** kv: the version is not the next one of its key: DETAIL holds JSON `{"key":…,"newest":…,"asked":…}`. */
+  kvOrdering: 'SV030',
+  /** kv: the same or a newer version is published already: DETAIL holds JSON `{"key":…,"known":…}`. */
+  kvConcurrent: 'SV031',
 } as const;
 
 /** The SQLSTATE of an error thrown by node-postgres, or `undefined` when it has none (a lost connection). */

@@ -24,7 +24,10 @@ export type { CommitServerOptions, HeadsSource } from './http/options.ts';
 export { createCommitServer } from './http/server.ts';
 export { HttpCommitStorage, type HttpStorageOptions } from './http-storage.ts';
 export { parseIsoTime } from './iso-time.ts';
+export { KvDatabase, type KvDatabaseOptions } from './kv-database.ts';
 export { MemoryCommitStorage, type MemoryStorageOptions } from './memory-storage.ts';
+export type { PostgresKvOptions } from './options.ts';
+export { PostgresCommitStorage } from './postgres-storage.ts';
 export {
   type CallOptions,
   type Changes,

@@ -1,6 +1,8 @@
-import { AbortedError } from '../errors.ts';
+import { AbortedError, HypervaultError } from '../errors.ts';
+import { Backoff } from '../internal/backoff.ts';
+import { sleep } from '../internal/sleep.ts';
 import type { Commit } from './commit.ts';
-import type { CommitJournal, WatchOptions } from './storage.ts';
+import type { Changes, CommitJournal, WatchOptions } from './storage.ts';
 import { WakeUp } from './wake-up.ts';
 
 /** What a watch stands on. */
@@ -17,7 +19,7 @@ export interface WatchSource<V> {
 /**
  * Follows a journal from a revision on. Subscribes to the hints first and reads second, so nothing falls between;
  * reads a page, hands it out, and only then moves on, so the reader sets the pace.
- * Ends quietly when the signal fires; every other failure is thrown.
+ * Waits out a server that is away. Ends quietly when the signal fires; every other failure is thrown.
  */
 export async function* watchJournal<V>(
   source: WatchSource<V>,
@@ -26,9 +28,9 @@ export async function* watchJournal<V>(
   const wakeUp = new WakeUp();
   const unsubscribe = source.onHint(() => wakeUp.ring());
   try {
-    let cursor = after ?? (await source.revision(signal));
+    let cursor = after ?? (await outliving(signal, () => source.revision(signal)));
     for (;;) {
-      const page = await source.changes({ after: cursor, prefix, signal });
+      const page: Changes<V> = await outliving(signal, () => source.changes({ after: cursor, prefix, signal }));
       yield* page.commits;
       if (page.revision > cursor) onProgress?.(page.revision);
       cursor = page.revision;
@@ -39,5 +41,18 @@ export async function* watchJournal<V>(
     throw error;
   } finally {
     unsubscribe();
+  }
+}
+
+/** Repeats a read while its failure is one that passes. */
+async function outliving<T>(signal: AbortSignal | undefined, read: () => Promise<T>): Promise<T> {
+  const backoff = new Backoff({ baseMs: 25, maxMs: 500 });
+  for (;;) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof HypervaultError && error.retryable)) throw error;
+      await sleep(backoff.next(), { signal, what: 'watching' });
+    }
   }
 }
