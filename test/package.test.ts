@@ -1,0 +1,106 @@
+// What is published: packed as npm packs it, unpacked elsewhere, and used through every door.
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { PROJECT, requireBuild } from './support/built.ts';
+import { freshDatabases } from './support/database.ts';
+
+const run = promisify(execFile);
+
+interface Manifest {
+  name: string;
+  version: string;
+  exports: Record<string, unknown>;
+  bin: Record<string, string>;
+  dependencies: Record<string, string>;
+  peerDependencies: Record<string, string>;
+}
+
+let manifest: Manifest;
+let folder: string;
+let files: string[];
+
+beforeAll(async () => {
+  requireBuild();
+  manifest = JSON.parse(await readFile(join(PROJECT, 'package.json'), 'utf8')) as Manifest;
+  folder = await mkdtemp(join(tmpdir(), 'pg-hypervault-package-'));
+  const words = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder];
+  const { stdout } = await run('npm', words, { cwd: PROJECT });
+  const [packed] = JSON.parse(stdout) as { filename: string; files: { path: string }[] }[];
+  files = packed!.files.map(({ path }) => path);
+  await run('tar', ['-xzf', packed!.filename], { cwd: folder });
+  await mkdir(join(folder, 'node_modules'));
+  await cp(join(folder, 'package'), join(folder, 'node_modules', manifest.name), { recursive: true });
+  // Its dependencies, and nothing of what we need for development.
+  for (const name of Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })) {
+    const link = join(folder, 'node_modules', name);
+    await mkdir(dirname(link), { recursive: true });
+    await symlink(join(PROJECT, 'node_modules', name), link);
+  }
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Runs a program beside the unpacked package and returns what it printed. */
+async function program(name: string, text: string): Promise<string> {
+  await writeFile(join(folder, name), text);
+  return (await run(process.execPath, [name], { cwd: folder })).stdout.trim();
+}
+
+const doors = (): string[] =>
+  Object.keys(manifest.exports)
+    .filter((door) => door !== './package.json')
+    .map((door) => manifest.name + door.slice(1));
+
+test('holds what is built, the SQL and the licence, and nothing else', () => {
+  const strange = files.filter(
+    (path) => !/^(dist|sql)\/|^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path),
+  );
+  expect(strange).toEqual([]);
+  expect(files).toContain('LICENSE');
+  expect(files.some((path) => path.startsWith('sql/core/'))).toBe(true);
+});
+
+test('every door opens with import', async () => {
+  const lines = doors().map((door) => `console.log(Object.keys(await import('${door}')).length > 0);`);
+  expect((await program('doors.mjs', lines.join('\n'))).split('\n')).toEqual(doors().map(() => 'true'));
+});
+
+test('every door opens with require', async () => {
+  const lines = doors().map((door) => `console.log(Object.keys(require('${door}')).length > 0);`);
+  expect((await program('doors.cjs', lines.join('\n'))).split('\n')).toEqual(doors().map(() => 'true'));
+});
+
+test('keys are read without node-postgres', async () => {
+  await run('mv', [join(folder, 'node_modules/pg'), join(folder, 'node_modules/pg-away')]);
+  const text = `import { Key } from '${manifest.name}/key'; console.log(new Key('307821103844175873').shardId);`;
+  const shard = await program('key.mjs', text);
+  await run('mv', [join(folder, 'node_modules/pg-away'), join(folder, 'node_modules/pg')]);
+  expect(shard).toBe('12');
+});
+
+test('finds its SQL, installs it and stores an entity', async () => {
+  const databases = await freshDatabases();
+  const connections = databases.map(({ connection }, i) => ({ ...connection, shards: ['1-3', '3-5'][i] }));
+  const text = `
+    import { Datastore, install } from '${manifest.name}';
+    const connections = ${JSON.stringify(connections)};
+    await install(connections);
+    const db = new Datastore(connections);
+    const { body } = await db.get(await db.put(4, 1, { beep: 'boop' }));
+    await db.disconnect();
+    console.log(JSON.stringify(body));`;
+  expect(await program('store.mjs', text)).toBe('{"beep":"boop"}');
+});
+
+test('the command runs', async ({ skip }) => {
+  const bin = join(folder, 'node_modules', manifest.name, manifest.bin.hypervault!);
+  if (!files.includes(manifest.bin.hypervault!)) skip('the command is not built yet');
+  expect((await readFile(bin, 'utf8')).split('\n')[0]).toBe('#!/usr/bin/env node');
+  expect((await run(process.execPath, [bin, '--version'])).stdout.trim()).toBe(manifest.version);
+  const decoded = await run(process.execPath, [bin, 'decode', '307821103844175873', '--json']);
+  expect(decoded.stdout).toContain('2014-11-15T14:11:06.450Z');
+});
