@@ -1,0 +1,29 @@
+import type { DefineCommand } from './context.ts';
+
+/** One word after `hypervault`, and the file that knows what it does. */
+export interface CommandRow {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** Loaded only when the command is called or its help is asked for. */
+  readonly load: () => Promise<DefineCommand>;
+}
+
+/** Every command of `hypervault`, in the order of its help. A module's group of commands is one row. */
+export const COMMANDS: readonly CommandRow[] = [
+  {
+    name: 'decode',
+    summary: 'say when and where the rows of ids were made',
+    load: async () => (await import('./decode.ts')).defineDecode,
+  },
+  {
+    name: 'encode',
+    summary: 'make the id of a time, a shard and a sequence value',
+    load: async () => (await import('./encode.ts')).defineEncode,
+  },
+  {
+    name: 'range',
+    summary: 'the lowest and the highest id of a time range',
+    load: async () => (await import('./range.ts')).defineRange,
+  },
+];
