@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { withinLimit } from '../internal/endpoint/waiting.ts';
 import { ListenError } from './errors.ts';
+import type { Turns } from './turns.ts';
 
 /** How often a session is asked whether it still listens, and how long the answer may take. */
 export interface HeartbeatOptions {
@@ -8,6 +9,14 @@ export interface HeartbeatOptions {
   readonly heartbeatMs: number;
   /** @default 5000 */
   readonly heartbeatTimeoutMs: number;
+}
+
+export interface HeartbeatParts extends HeartbeatOptions {
+  readonly client: pg.Client;
+  readonly turns: Turns;
+  /** The channels the session should be registered for. */
+  readonly expected: () => Iterable<string>;
+  readonly onFailure: (error: Error) => void;
 }
 
 interface Pulse {
@@ -25,25 +34,15 @@ const PULSE = 'select pg_is_in_recovery() as standby, array(select pg_listening_
  * backend, and `query_timeout` leaves the socket open: only a query with a limit on this side finds them all.
  */
 export class Heartbeat {
-  readonly #client: pg.Client;
-  readonly #expected: () => Iterable<string>;
-  readonly #options: HeartbeatOptions;
-  readonly #onFailure: (error: Error) => void;
+  readonly #parts: HeartbeatParts;
   #timer: NodeJS.Timeout | undefined;
+  #beating: Promise<void> | undefined;
   #paused = false;
   #stopped = false;
   #lastPulseAt: Date | undefined;
 
-  constructor(
-    client: pg.Client,
-    expected: () => Iterable<string>,
-    options: HeartbeatOptions,
-    onFailure: (error: Error) => void,
-  ) {
-    this.#client = client;
-    this.#expected = expected;
-    this.#options = options;
-    this.#onFailure = onFailure;
+  constructor(parts: HeartbeatParts) {
+    this.#parts = parts;
     this.#schedule();
   }
 
@@ -51,16 +50,12 @@ export class Heartbeat {
     return this.#lastPulseAt;
   }
 
-  /** Asks now; rejects as the regular beat would have failed. */
-  async beat(): Promise<void> {
-    clearTimeout(this.#timer);
-    try {
-      await this.#ask();
-    } catch (error) {
-      if (!this.#stopped) this.#onFailure(error as Error);
-      throw error;
-    }
-    this.#schedule();
+  /** Asks now; whoever asks during a beat shares it. Rejects as the regular beat would have failed. */
+  beat(): Promise<void> {
+    this.#beating ??= this.#beat().finally(() => {
+      this.#beating = undefined;
+    });
+    return this.#beating;
   }
 
   /** While nothing is read from the socket no answer can arrive. */
@@ -74,25 +69,36 @@ export class Heartbeat {
     clearTimeout(this.#timer);
   }
 
+  async #beat(): Promise<void> {
+    clearTimeout(this.#timer);
+    try {
+      await this.#parts.turns.run(() => this.#ask());
+    } catch (error) {
+      if (!this.#stopped) this.#parts.onFailure(error as Error);
+      throw error;
+    }
+    this.#schedule();
+  }
+
   #schedule(): void {
     clearTimeout(this.#timer);
-    if (this.#stopped || this.#options.heartbeatMs === 0) return;
+    if (this.#stopped || this.#parts.heartbeatMs === 0) return;
     this.#timer = setTimeout(() => {
       if (!this.#paused) this.beat().catch(() => {});
-    }, this.#options.heartbeatMs);
+    }, this.#parts.heartbeatMs);
   }
 
   async #ask(): Promise<void> {
-    const { heartbeatTimeoutMs } = this.#options;
+    const { client, expected, heartbeatTimeoutMs } = this.#parts;
     let pulse: Pulse;
     try {
-      const reply = withinLimit(this.#client, heartbeatTimeoutMs, () => this.#client.query<Pulse>(PULSE));
+      const reply = withinLimit(client, heartbeatTimeoutMs, () => client.query<Pulse>(PULSE));
       pulse = (await reply).rows[0]!;
     } catch (cause) {
       throw new ListenError('heartbeat', 'the heartbeat of the listening session failed', { cause });
     }
     if (pulse.standby) throw new ListenError('role', 'the server is a standby now');
-    const missing = [...this.#expected()].filter((channel) => !pulse.channels.includes(channel));
+    const missing = [...expected()].filter((channel) => !pulse.channels.includes(channel));
     if (missing.length > 0) {
       throw new ListenError('channels', `the session no longer listens on ${missing.join(', ')}`);
     }

@@ -10,6 +10,7 @@ import { ListenError } from './errors.ts';
 import { Heartbeat, type HeartbeatOptions } from './heartbeat.ts';
 import type { Notification } from './notification.ts';
 import { canHear } from './self-probe.ts';
+import { Turns } from './turns.ts';
 
 /** How long our own notification may take through a pooler. */
 const PROBE_MS = 1_000;
@@ -41,6 +42,7 @@ export class ListeningSession {
   readonly #channels: Set<string>;
   readonly #heartbeat: Heartbeat;
   readonly #limitMs: number;
+  readonly #turns = new Turns();
   #end = (_reason: Error): void => {};
 
   private constructor(
@@ -58,17 +60,20 @@ export class ListeningSession {
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
-    client.once('error', (error) => this.#over(error));
+    // A heartbeat that failed destroys the socket, and knows better why than the error of the socket that comes first.
+    client.once('error', (error) => setImmediate(() => this.#over(error)));
     client.once('end', () => this.#over(new ListenError('closed', 'the listening session was closed')));
-    this.#heartbeat = new Heartbeat(
+    this.#heartbeat = new Heartbeat({
+      heartbeatMs: options.heartbeatMs,
+      heartbeatTimeoutMs: options.heartbeatTimeoutMs,
       client,
-      () => this.#channels,
-      options,
-      (error) => {
+      turns: this.#turns,
+      expected: () => this.#channels,
+      onFailure: (error) => {
         this.#over(error);
         destroyClient(client);
       },
-    );
+    });
     // Lost between its opening and the listeners above.
     const loss = lossOf(client);
     if (loss !== undefined) this.#over(loss as Error);
@@ -118,13 +123,13 @@ export class ListeningSession {
 
   async listen(channel: string): Promise<void> {
     if (this.has(channel)) return;
-    await withinLimit(this.#client, this.#limitMs, () => this.#client.query(listenStatement([channel])));
+    await this.#query(listenStatement([channel]));
     this.#channels.add(channel);
   }
 
   async unlisten(channel: string): Promise<void> {
     if (!this.#channels.delete(channel)) return;
-    await withinLimit(this.#client, this.#limitMs, () => this.#client.query(unlistenStatement(channel)));
+    await this.#query(unlistenStatement(channel));
   }
 
   /** Asks now whether all is well; a failure ends the session. */
@@ -141,6 +146,10 @@ export class ListeningSession {
   async close(): Promise<void> {
     this.#over(new ListenError('closed', 'the listening session was closed'));
     await endClient(this.#client);
+  }
+
+  async #query(text: string): Promise<void> {
+    await this.#turns.run(() => withinLimit(this.#client, this.#limitMs, () => this.#client.query(text)));
   }
 
   #over(reason: Error): void {

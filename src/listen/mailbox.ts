@@ -37,9 +37,12 @@ export class Mailbox {
   notify(notification: Notification, listener: NotificationListener): void {
     if (!listener.payloads) {
       this.#newest.set(notification.channel, notification);
-    } else if (this.#payloads.length < listener.maxBuffered || listener.overflow === 'pause') {
+    } else if (listener.overflow === 'pause') {
+      // What the socket had handed out already still comes, so the bound is passed by a little.
       this.#payloads.push(notification);
       if (this.#payloads.length >= listener.maxBuffered) this.#press(true);
+    } else if (this.#payloads.length < listener.maxBuffered) {
+      this.#payloads.push(notification);
     } else if (listener.overflow === 'drop') {
       this.#dropped += 1;
     } else {

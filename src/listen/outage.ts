@@ -6,7 +6,7 @@ import { ListenError } from './errors.ts';
 /** How one host looked when the primary was looked for. */
 export interface HostState {
   readonly host: HostAddress;
-  readonly state: 'standby' | 'refused' | 'other';
+  readonly state: 'standby' | 'refused' | 'unsettled' | 'other';
 }
 
 /** Why no listening session could be had, and what that says about the next attempt. */
@@ -14,8 +14,8 @@ export interface Outage {
   readonly hosts: readonly HostState[];
   /** Servers answer, and none of them is a primary. */
   readonly onlyStandbys: boolean;
-  /** A server said that it is starting or stopping (57P03): it will be there soon. */
-  readonly starting: boolean;
+  /** A server is starting or stopping: what it is will be known soon. */
+  readonly unsettled: boolean;
 }
 
 /** Reads an outage from the error and from what the hosts said of themselves. */
@@ -26,13 +26,14 @@ export function readOutage(endpoint: Endpoint, error: unknown): Outage {
     const report = endpoint.lastReports.find((candidate) => candidate.host.label === host.label);
     const hostError = hosts.length === 1 ? error : report?.error;
     if (report?.role === 'standby' || (hosts.length === 1 && refusedRole)) return { host, state: 'standby' };
-    return { host, state: causes(hostError).some(isRefusal) ? 'refused' : 'other' };
+    const errors = causes(hostError);
+    if (errors.some(isRefusal)) return { host, state: 'refused' };
+    return { host, state: errors.some(isPassing) ? 'unsettled' : 'other' };
   });
-  const errors = causes(error);
   return {
     hosts: states,
     onlyStandbys: refusedRole || states.some(({ state }) => state === 'standby'),
-    starting: errors.some((cause) => sqlStateOf(cause) === SQLSTATE.cannotConnectNow),
+    unsettled: states.some(({ state }) => state === 'unsettled'),
   };
 }
 
@@ -46,4 +47,13 @@ function causes(error: unknown): unknown[] {
 function isRefusal(error: unknown): boolean {
   const code: unknown = (error as { code?: unknown }).code;
   return code === 'ECONNREFUSED' || code === 'ENOENT';
+}
+
+/** "Starting up" or "shutting down", or a connection that was taken and cut by a server on its way out. */
+function isPassing(error: unknown): boolean {
+  const code: unknown = (error as { code?: unknown }).code;
+  const { message } = error as Error;
+  return (
+    sqlStateOf(error) === SQLSTATE.cannotConnectNow || code === 'ECONNRESET' || /^Connection terminated/.test(message)
+  );
 }

@@ -4,7 +4,7 @@ import { sleep } from '../internal/sleep.ts';
 import { TypedEmitter } from '../internal/typed-emitter.ts';
 import type { ListeningSession } from './listening-session.ts';
 import type { ResolvedHubOptions } from './options.ts';
-import { readOutage } from './outage.ts';
+import { type Outage, readOutage } from './outage.ts';
 import type { ListenState, StateChange } from './state.ts';
 import { waitForServer } from './wait-for-server.ts';
 
@@ -34,7 +34,7 @@ export class SessionLoop extends TypedEmitter<{ state: StateChange }> {
   readonly #hooks: LoopHooks;
   readonly #stop = new AbortController();
   readonly #failures: Backoff;
-  readonly #starting = new Backoff({ baseMs: 50, maxMs: 1_000 });
+  readonly #unsettled = new Backoff({ baseMs: 50, maxMs: 1_000 });
   #wake = new AbortController();
   #attemptWaiters: (() => void)[] = [];
   #task: Promise<void> | undefined;
@@ -120,7 +120,7 @@ export class SessionLoop extends TypedEmitter<{ state: StateChange }> {
     this.#session = session;
     this.#sessions += 1;
     this.#nextRetryAt = undefined;
-    this.#starting.reset();
+    this.#unsettled.reset();
     try {
       await this.#hooks.onSession(session);
       this.#change('listening', `on ${session.report.host.label}`);
@@ -145,7 +145,7 @@ export class SessionLoop extends TypedEmitter<{ state: StateChange }> {
   async #waitAfter(error: unknown): Promise<void> {
     const outage = readOutage(this.#endpoint, error);
     const { rolePollMs } = this.#options;
-    const maxMs = outage.onlyStandbys ? LOOK_AGAIN_MS : outage.starting ? this.#starting.next() : this.#failures.next();
+    const maxMs = this.#delayAfter(outage);
     this.#nextRetryAt = new Date(Date.now() + maxMs);
     this.#lastError = error;
     const reason = error instanceof Error ? error.message : String(error);
@@ -154,6 +154,11 @@ export class SessionLoop extends TypedEmitter<{ state: StateChange }> {
     this.#attemptEnded();
     const signal = AbortSignal.any([this.#stop.signal, this.#wake.signal]);
     await waitForServer(this.#endpoint, outage.hosts, { maxMs, rolePollMs, signal });
+  }
+
+  #delayAfter({ unsettled, onlyStandbys }: Outage): number {
+    if (unsettled) return this.#unsettled.next();
+    return onlyStandbys ? LOOK_AGAIN_MS : this.#failures.next();
   }
 
   #attemptEnded(): void {

@@ -50,6 +50,7 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
   readonly #watch: FileWatch | undefined;
   readonly #role = new RoleProcedure(() => this.#fitRole());
   #hubChange: StateChange | undefined;
+  #hubChanged = deferred();
   #state: ListenState = 'stopped';
   #reason = 'not started';
   #since = new Date();
@@ -201,8 +202,8 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
     const led = this.#lease === undefined || this.#lease.leading;
     if (state === 'listening' && led) {
       this.#processors.start();
-      const changed = new Promise<void>((resolve) => this.#hub.once('state', () => resolve()));
-      await Promise.race([this.#listeners.start(), changed]);
+      // The session may be lost before they listen; the next run of the procedure starts them then.
+      await Promise.race([this.#listeners.start(), this.#hubChanged.promise]);
       if (this.#hub.state === 'listening') this.#change('listening', `on ${this.#hub.status().host}`);
     } else if (state === 'connecting') {
       // A lost session is most often back in a moment; what runs may go on meanwhile.
@@ -217,6 +218,8 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
 
   #onHubState(change: StateChange): void {
     this.#hubChange = change;
+    this.#hubChanged.resolve();
+    this.#hubChanged = deferred();
     const { to, error, reason } = change;
     if (to === 'stopped' && !this.#isEnding) this.#fail(error ?? new ClosedError(reason));
     void this.#role.request();
@@ -299,4 +302,12 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
       signal,
     });
   }
+}
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => {};
+  const promise = new Promise<void>((onResolve) => {
+    resolve = onResolve;
+  });
+  return { promise, resolve };
 }
