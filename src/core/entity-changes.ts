@@ -61,7 +61,7 @@ select id, null, null, null, updated from there where not exists (select from do
     settle: ([call], result: QueryArrayResult) => {
       const row = result.rows[0] as (string | null)[] | undefined;
       if (row === undefined) call!.done(null);
-      else if (row[4] === null) call!.done(decodeEntity(row, epoch));
+      else if (row[4] === null) call!.done(decodeEntity(row, { epoch }));
       else call!.fail(conflict(call as EntityUpdate, row[4]!));
     },
   };

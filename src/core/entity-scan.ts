@@ -74,7 +74,7 @@ export function scanEntities(
         ...(contains === undefined ? [] : [contains]),
       ];
       const { rows } = await gate.run(() => server.run({ text, values, types: RAW_TYPES }, options.signal));
-      return rows.map((row) => decodeEntity(row, epoch));
+      return rows.map((row) => decodeEntity(row, { epoch }));
     }, pageSize),
   );
   const order = descending
