@@ -11,7 +11,7 @@ export function wholeNumber(name: string, least: number, most = Number.MAX_SAFE_
   };
 }
 
-const TIME = /^(\d{4}(?:-\d\d(?:-\d\d)?)?)(T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)?(Z|[+-]\d\d:?\d\d)?$/i;
+const TIME = /^(\d{4}(?:-\d\d(?:-\d\d)?)?)(?:(T\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|[+-]\d\d:?\d\d)?)?$/i;
 
 /** A time: ISO 8601, taken as UTC where it names no zone, or `now`. */
 export function time(name: string): (text: string) => Date {
