@@ -46,6 +46,7 @@ export type { StatementEvent } from './observe.ts';
 export type { DatastoreOptions, Logger } from './options.ts';
 export { type RoutingSettings, shardFor, slotOf } from './routing.ts';
 export type { ServerStats } from './server.ts';
+export { type ServerStatus, serverStatus } from './server-status.ts';
 export { ShardMap, type ShardServer } from './shard-map.ts';
 export { isShardMapSource, type ShardMapSource, staticShardMapSource } from './shard-map-source.ts';
 export type { ShardPool, ShardPoolClient } from './shard-pool.ts';
