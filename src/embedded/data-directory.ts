@@ -1,62 +1,125 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { access, appendFile, chmod, chown, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { HypervaultError } from '../errors.ts';
 import type { Binaries } from './binaries.ts';
-import type { ServerUser } from './server-user.ts';
+import { EmbeddedServerError } from './errors.ts';
+import type { ServerSetting } from './options.ts';
+import { identityFor, type ServerUser } from './server-user.ts';
 
 const run = promisify(execFile);
 
 /** The superuser of every embedded server. */
 export const SUPERUSER = 'postgres';
 
-/** A folder with the data of one server, its log and its password. */
-export interface DataDirectory {
+const SETTINGS_FILE = 'hypervault.conf';
+
+/**
+ * The folder of one server.
+ *
+ * ```
+ * data/           what Postgres keeps; our settings are in data/hypervault.conf, written anew at each start
+ * postgres.log    what it said, since the folder was made
+ * server.json     password and port, for the next start
+ * ```
+ */
+export class DataDirectory {
+  readonly name: string;
   readonly folder: string;
   readonly data: string;
   readonly logFile: string;
-  readonly password: string;
+  readonly #user: ServerUser | undefined;
+
+  constructor(name: string, folder: string, user: ServerUser | undefined) {
+    this.name = name;
+    this.folder = folder;
+    this.data = join(folder, 'data');
+    this.logFile = join(folder, 'postgres.log');
+    this.#user = user;
+  }
+
+  /** Makes the folder; it belongs to the server's user and is closed to others. */
+  async make(): Promise<void> {
+    await mkdir(this.folder, { recursive: true, mode: 0o700 });
+    await this.#own(this.folder);
+  }
+
+  async exists(): Promise<boolean> {
+    return access(join(this.data, 'PG_VERSION')).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Runs initdb, and keeps the password. Whole or not at all: what an interrupted one left does not count. */
+  async initialise({ initdb, version }: Binaries): Promise<void> {
+    const [making, passwordFile] = [join(this.folder, `making-${process.pid}`), join(this.folder, 'password')];
+    const password = randomBytes(18).toString('base64url');
+    await this.write(passwordFile, password);
+    // Sorting and letters as in C.UTF-8, from Postgres itself where it can, so on every machine the same.
+    const locale = version >= 17 ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'] : [];
+    const words = ['-D', making, '-U', SUPERUSER, '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '-E', 'UTF8'];
+    if (version < 17) locale.push('--locale=C.UTF-8');
+    try {
+      await run(initdb, [...words, ...locale, '--no-sync'], { cwd: '/', env: ENVIRONMENT, ...identityFor(this.#user) });
+      await appendFile(join(making, 'postgresql.conf'), `include_if_exists '${SETTINGS_FILE}'\n`);
+      await this.remember({ password });
+      await rename(making, this.data);
+    } catch (cause) {
+      const { stderr = '' } = cause as { stderr?: string };
+      throw new EmbeddedServerError(this.name, `initdb failed in ${making}`, stderr.trim() || String(cause), { cause });
+    } finally {
+      await rm(making, { recursive: true, force: true });
+      await rm(passwordFile, { force: true });
+    }
+  }
+
+  /** Writes the settings of the next start. */
+  async configure(settings: Readonly<Record<string, ServerSetting>>): Promise<void> {
+    const lines = Object.entries(settings).map(
+      ([name, value]) => `${name} = '${String(value).replaceAll("'", "''")}'\n`,
+    );
+    await this.write(join(this.data, SETTINGS_FILE), `# Written at each start; ALTER SYSTEM wins.\n${lines.join('')}`);
+  }
+
+  /** Writes a file that only the server's user can read. */
+  async write(path: string, text: string): Promise<void> {
+    await writeFile(path, text, { mode: 0o600 });
+    await chmod(path, 0o600);
+    await this.#own(path);
+  }
+
+  async recall(): Promise<{ password: string; port?: number }> {
+    return JSON.parse(await readFile(join(this.folder, 'server.json'), 'utf8'));
+  }
+
+  async remember(facts: { password: string; port?: number }): Promise<void> {
+    await this.write(join(this.folder, 'server.json'), `${JSON.stringify(facts)}\n`);
+  }
+
+  async logSize(): Promise<number> {
+    return (await stat(this.logFile).catch(() => undefined))?.size ?? 0;
+  }
+
+  /** The last lines of the log, as far as they were written after byte `from`. */
+  async logTail(from: number, maxBytes: number): Promise<string> {
+    const file = await open(this.logFile, 'r').catch(() => undefined);
+    if (file === undefined) return '';
+    try {
+      const { size } = await file.stat();
+      const start = Math.max(from, size - maxBytes);
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.max(0, size - start)), 0, undefined, start);
+      return buffer.toString('utf8', 0, bytesRead).trimEnd();
+    } finally {
+      await file.close();
+    }
+  }
+
+  async #own(path: string): Promise<void> {
+    if (this.#user !== undefined) await chown(path, this.#user.uid, this.#user.gid);
+  }
 }
 
-/** Makes the folder of a server, or finds the one of an earlier start. */
-export async function openDataDirectory(
-  folder: string,
-  binaries: Binaries,
-  user: ServerUser | undefined,
-): Promise<DataDirectory> {
-  const data = join(folder, 'data');
-  const passwordFile = join(folder, 'password');
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  if (user !== undefined) await chown(folder, user.uid, user.gid);
-  const exists = await access(join(data, 'PG_VERSION')).then(
-    () => true,
-    () => false,
-  );
-  if (!exists) {
-    await writeFile(passwordFile, randomBytes(18).toString('base64url'), { mode: 0o600 });
-    if (user !== undefined) await chown(passwordFile, user.uid, user.gid);
-    await initialise(data, passwordFile, binaries, user);
-  }
-  return { folder, data, logFile: join(folder, 'log'), password: (await readFile(passwordFile, 'utf8')).trim() };
-}
-
-async function initialise(
-  data: string,
-  passwordFile: string,
-  { initdb }: Binaries,
-  user: ServerUser | undefined,
-): Promise<void> {
-  // Passwords are real ones: logical replication without a superuser insists on them.
-  const words = ['-D', data, '-U', SUPERUSER, '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '-E', 'UTF8'];
-  try {
-    await run(initdb, [...words, '--locale=C.UTF-8', '--no-sync'], {
-      cwd: '/',
-      ...(user !== undefined && { uid: user.uid, gid: user.gid }),
-    });
-  } catch (cause) {
-    const { stderr = '' } = cause as { stderr?: string };
-    throw new HypervaultError('EMBEDDED', `initdb failed in ${data}: ${stderr.trim() || String(cause)}`, { cause });
-  }
-}
+/** Nothing of ours: a PGPORT or PGOPTIONS of the program would reach the server. Messages in English, for our errors. */
+export const ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };

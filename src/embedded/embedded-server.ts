@@ -1,44 +1,47 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { chown, open, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import pg from 'pg';
-import { HypervaultError, TimeoutError } from '../errors.ts';
-import type { ConnectionSettings } from '../internal/endpoint/settings.ts';
 import { sleep } from '../internal/sleep.ts';
+import { takesWrites } from './ask.ts';
 import type { Binaries } from './binaries.ts';
+import { copyCold } from './cold-copy.ts';
 import { type DataDirectory, SUPERUSER } from './data-directory.ts';
-import type { ResolvedEmbeddedOptions } from './options.ts';
+import { EmbeddedServerError } from './errors.ts';
+import { claim, clearFormerServer } from './former-server.ts';
+import { freePort, isFree } from './free-port.ts';
+import type { Guard } from './guard.ts';
+import type { ResolvedEmbeddedOptions, ServerSetting } from './options.ts';
+import { Postmaster } from './postmaster.ts';
+import { readPostmasterFile } from './postmaster-file.ts';
 import type { ServerUser } from './server-user.ts';
-import { Watchdog } from './watchdog.ts';
+import { settingsFor } from './settings.ts';
 
-const run = promisify(execFile);
-
-/** `fast` ends sessions, `smart` waits for them, `immediate` is a crash that recovers at the next start. */
+/** `fast` ends sessions, `smart` waits for them to end, `immediate` is a crash that recovers at the next start. */
 export type StopMode = 'smart' | 'fast' | 'immediate';
 
 const STOP_SIGNAL = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const;
 
-/** Settings every embedded server has, unless the caller gives others. */
-const SETTINGS = {
-  listen_addresses: '127.0.0.1',
-  unix_socket_directories: '',
-  wal_level: 'logical',
-  max_connections: 200,
-  max_wal_senders: 20,
-  max_replication_slots: 40,
-  hot_standby: 'on',
-};
+/** How to connect to an embedded server; may be spread into any connection settings. */
+export interface EmbeddedConnection {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}
 
-/** What a server is made of; shared by all of one {@link startEmbedded}. @internal */
+/** What all servers of one {@link startEmbedded} share. @internal */
 export interface ServerParts {
   readonly binaries: Binaries;
   readonly user: ServerUser | undefined;
   readonly options: ResolvedEmbeddedOptions;
-  /** Removed when this process dies; `undefined` keeps what is on disk. */
-  readonly temporary: string | undefined;
+  readonly guard: Guard;
+  /** Puts a standby among the servers that are stopped together, and says in which folder it goes. */
+  adopt(standby: (name: string) => Promise<EmbeddedServer>, of: EmbeddedServer): Promise<EmbeddedServer>;
 }
+
+/** Another process was faster with the port. */
+const PORT_TAKEN = /Address already in use/;
+/** Processes of a server that was killed from outside need a moment to notice. */
+const NOT_QUITE_GONE = /shared memory block .* is still in use|lock file "postmaster.pid" already exists/;
 
 /**
  * A real Postgres server that belongs to this process.
@@ -47,208 +50,216 @@ export interface ServerParts {
  * stopped ── start() ──► running ── stop(), kill() ──► stopped
  *                        running ── pause() ──► paused ── resume() ──► running
  * ```
+ *
+ * Calls wait for each other, in the order they were made.
  */
 export class EmbeddedServer {
+  /** `server1`, `server2` …; a standby is named after its primary. */
+  readonly name: string;
   readonly #directory: DataDirectory;
   readonly #parts: ServerParts;
-  #port: number;
-  #process: ChildProcess | undefined;
-  #watchdog: Watchdog | undefined;
-  /** Settings of this server alone: whom a standby follows. */
-  #extra: Record<string, string> = {};
+  readonly #password: string;
+  #port: number | undefined;
+  /** Once it has run, its port is known to others and does not change. */
+  #hasRun = false;
+  #postmaster: Postmaster | undefined;
   /** Where in the log the last start began. */
   #logStart = 0;
+  /** Whom a standby follows. */
+  #following: Readonly<Record<string, ServerSetting>> = {};
+  #turn: Promise<unknown> = Promise.resolve();
 
-  /** @internal use `startEmbedded()` */
-  constructor(directory: DataDirectory, port: number, parts: ServerParts) {
+  /** @internal use {@link startEmbedded} */
+  constructor(directory: DataDirectory, known: { password: string; port?: number }, parts: ServerParts) {
+    this.name = directory.name;
     this.#directory = directory;
-    this.#port = port;
+    this.#password = known.password;
+    this.#port = known.port;
     this.#parts = parts;
   }
 
+  /** The port, the same for all the life of the server. */
   get port(): number {
-    return this.#port;
+    return this.#port ?? 0;
+  }
+
+  get running(): boolean {
+    return this.#postmaster?.ended === false;
   }
 
   /** The process id of the server, or `undefined` while it is stopped. */
   get pid(): number | undefined {
-    return this.#process?.pid;
+    return this.running ? this.#postmaster?.pid : undefined;
   }
 
   get dataDirectory(): string {
     return this.#directory.data;
   }
 
-  /** How to connect, as the superuser. */
-  get connection(): ConnectionSettings & {
-    host: string;
-    port: number;
-    user: string;
-    password: string;
-    database: string;
-  } {
+  /** How to connect, as the superuser, from this machine. */
+  get connection(): EmbeddedConnection {
     const { database } = this.#parts.options;
-    return { host: '127.0.0.1', port: this.#port, user: SUPERUSER, password: this.#directory.password, database };
+    return { host: '127.0.0.1', port: this.port, user: SUPERUSER, password: this.#password, database };
   }
 
   /** The end of the server's log. */
-  async log(bytes = 4_000): Promise<string> {
-    return (await readFile(this.#directory.logFile, 'utf8').catch(() => '')).slice(-bytes);
+  log(maxBytes = 4_000): Promise<string> {
+    return this.#directory.logTail(0, maxBytes);
   }
 
-  /** Starts the server and waits until it answers; a standby answers when it can be read. */
-  async start(): Promise<void> {
-    if (this.#process !== undefined) return;
-    for (let attempt = 1; ; attempt++) {
-      await this.#spawn();
+  /**
+   * Starts the server and waits until it takes connections.
+   *
+   * @throws {@link EmbeddedServerError} with the server's own words
+   */
+  start(): Promise<void> {
+    return this.#inTurn(() => this.#start());
+  }
+
+  /**
+   * Stops the server and waits until it is gone.
+   *
+   * @throws {@link EmbeddedServerError} when it is not in time; it may still stop later
+   */
+  stop(mode: StopMode = 'fast'): Promise<void> {
+    return this.#inTurn(() => this.#stop(mode));
+  }
+
+  /** Kills all processes of the server with SIGKILL, and waits until they are gone. What was committed is there after `start()`. */
+  kill(): Promise<void> {
+    return this.#inTurn(async () => this.#postmaster?.kill());
+  }
+
+  /** Freezes all processes of the server (SIGSTOP): connections are taken by the kernel and stay open, nothing answers. */
+  pause(): Promise<void> {
+    return this.#inTurn(async () => this.#postmaster?.freeze());
+  }
+
+  resume(): Promise<void> {
+    return this.#inTurn(async () => this.#postmaster?.thaw());
+  }
+
+  /** Makes a standby that follows this server, by a cold copy: this server is stopped for the length of the copy. */
+  makeStandby(): Promise<EmbeddedServer> {
+    const make = (name: string): Promise<EmbeddedServer> =>
+      this.#inTurn(async () => {
+        const running = this.running;
+        await this.#stop('fast');
+        const copy = await copyCold(this.#directory, name, this.#parts.user);
+        if (running) await this.#start();
+        const standby = new EmbeddedServer(copy, { password: this.#password }, this.#parts);
+        await standby.follow(this);
+        return standby;
+      });
+    return this.#parts.adopt(make, this);
+  }
+
+  /**
+   * Starts this server as a standby of another one: one that was stopped before the other was promoted, or a copy.
+   * A server that has diverged looks healthy and receives nothing; make a new standby instead.
+   */
+  follow(primary: EmbeddedServer): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#stop('fast');
+      const { host, port, user, password } = primary.connection;
+      await this.#directory.write(join(this.dataDirectory, 'standby.signal'), '');
+      this.#following = {
+        primary_conninfo: `host=${host} port=${port} user=${user} password=${password} application_name=${this.name}`,
+      };
+      await this.#start();
+    });
+  }
+
+  /** Makes a standby a primary, and waits until it takes writes. */
+  promote(): Promise<void> {
+    return this.#inTurn(async () => {
+      const postmaster = this.#postmaster;
+      if (postmaster === undefined || postmaster.ended) throw await this.#error('can be promoted only while it runs');
+      // What pg_ctl does; the SQL function pg_promote() would need a free connection.
+      await this.#directory.write(join(this.dataDirectory, 'promote'), '');
+      postmaster.signal('SIGUSR1');
+      await this.#until(() => takesWrites(this.connection), postmaster, 'was not promoted');
+      this.#following = {};
+    });
+  }
+
+  async #start(): Promise<void> {
+    if (this.running) return;
+    const { binaries, user, options, guard } = this.#parts;
+    await clearFormerServer(this.#directory);
+    await claim(this.#directory);
+    const retryUntil = performance.now() + Math.min(5_000, options.timeoutMs);
+    for (;;) {
+      await this.#choosePort();
+      await this.#directory.configure({
+        ...settingsFor(binaries.version),
+        ...options.settings,
+        ...this.#following,
+        port: this.port,
+      });
+      this.#logStart = await this.#directory.logSize();
+      this.#postmaster = await Postmaster.start(binaries.postgres, this.#directory, user, guard);
       try {
-        return await this.#untilReady();
+        await this.#untilReady(this.#postmaster);
+        break;
       } catch (error) {
-        await this.#gone();
-        const log = await readFile(this.#directory.logFile);
-        const inUse = log.subarray(this.#logStart).includes('Address already in use');
-        if (!inUse || attempt === 5) throw error;
-        this.#port = await freePort();
+        await this.#postmaster.kill();
+        const log = error instanceof EmbeddedServerError ? error.log : '';
+        if (!(PORT_TAKEN.test(log) || NOT_QUITE_GONE.test(log)) || performance.now() > retryUntil) throw error;
+        if (PORT_TAKEN.test(log) && !this.#hasRun) this.#port = undefined;
+        await sleep(100);
       }
+    }
+    this.#hasRun = true;
+    await this.#directory.remember({ password: this.#password, port: this.port });
+  }
+
+  /** A kept server has its former port when it is still free. */
+  async #choosePort(): Promise<void> {
+    if (this.#hasRun) return;
+    if (this.#port === undefined || !(await isFree(this.#port))) this.#port = await freePort();
+  }
+
+  async #stop(mode: StopMode): Promise<void> {
+    const postmaster = this.#postmaster;
+    if (postmaster === undefined || postmaster.ended) return;
+    postmaster.thaw();
+    postmaster.signal(STOP_SIGNAL[mode]);
+    const { timeoutMs } = this.#parts.options;
+    if (!(await postmaster.untilEnded(timeoutMs))) {
+      throw await this.#error(`did not stop (${mode}) within ${timeoutMs} ms`);
     }
   }
 
-  /** Stops the server and waits until all its processes are gone. */
-  async stop(mode: StopMode = 'fast'): Promise<void> {
-    this.#process?.kill(STOP_SIGNAL[mode]);
-    await this.#gone();
+  /** `pg_ctl -w` waits in the same way; the line "ready to accept connections" in the log comes later or never. */
+  #untilReady(postmaster: Postmaster): Promise<void> {
+    const { hot_standby: hot } = this.#parts.options.settings;
+    const enough = hot === false || hot === 'off' ? ['ready', 'standby'] : ['ready'];
+    const ready = async (): Promise<boolean> => {
+      const file = await readPostmasterFile(this.dataDirectory);
+      return file?.pid === postmaster.pid && enough.includes(file.status);
+    };
+    return this.#until(ready, postmaster, 'did not start');
   }
 
-  /** Kills the server and its children with SIGKILL, as a power cut would. */
-  async kill(): Promise<void> {
-    const child = this.#process;
-    if (child?.pid === undefined) return;
-    // The server leads a process group of its own, so nothing of it survives. A SIGSTOPped one dies too.
-    process.kill(-child.pid, 'SIGKILL');
-    await this.#gone();
-    await rm(join(this.#directory.data, 'postmaster.pid'), { force: true });
-  }
-
-  /** Freezes the server and its children (SIGSTOP): sockets stay open, nothing answers. */
-  pause(): void {
-    if (this.pid !== undefined) process.kill(-this.pid, 'SIGSTOP');
-  }
-
-  resume(): void {
-    if (this.pid !== undefined) process.kill(-this.pid, 'SIGCONT');
-  }
-
-  /** Makes a standby that follows this server, by a cold copy: the server is stopped for the length of the copy. */
-  async makeStandby(folder: string): Promise<EmbeddedServer> {
-    const running = this.#process !== undefined;
-    await this.stop();
-    await run('cp', ['-a', this.#directory.folder, folder]);
-    if (running) await this.start();
-    const copy = { ...this.#directory, folder, data: join(folder, 'data'), logFile: join(folder, 'log') };
-    await rm(copy.logFile, { force: true });
-    const standby = new EmbeddedServer(copy, await freePort(), this.#parts);
-    await standby.follow(this);
-    return standby;
-  }
-
-  /** Makes this stopped server a standby of another one and starts it. */
-  async follow(primary: EmbeddedServer): Promise<void> {
-    const { host, port, user, password } = primary.connection;
-    const signal = join(this.#directory.data, 'standby.signal');
-    await writeFile(signal, '');
-    const { user: owner } = this.#parts;
-    if (owner !== undefined) await chown(signal, owner.uid, owner.gid);
-    const conninfo = `host=${host} port=${port} user=${user} password=${password} application_name=port_${this.#port}`;
-    this.#extra = { primary_conninfo: conninfo };
-    await this.start();
-  }
-
-  /** Makes a standby a primary and waits until it is one. */
-  async promote(): Promise<void> {
-    await this.#query('select pg_promote(true, 30)');
-    await this.#until(async () => (await this.#query('select pg_is_in_recovery() as standby'))[0]?.standby === false);
-  }
-
-  async #spawn(): Promise<void> {
-    const { binaries, user, options, temporary } = this.#parts;
-    const { data, logFile } = this.#directory;
-    const settings = { ...SETTINGS, ...options.settings, ...this.#extra, port: this.#port };
-    const words = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-    const log = await open(logFile, 'a');
-    this.#logStart = (await log.stat()).size;
-    this.#watchdog = new Watchdog(data, temporary);
-    const child = spawn(binaries.postgres, ['-D', data, ...words], {
-      cwd: '/',
-      detached: true, // a process group of its own: Ctrl-C in our terminal is ours to handle
-      stdio: ['ignore', log.fd, log.fd],
-      ...(user !== undefined && { uid: user.uid, gid: user.gid }),
-    });
-    child.unref();
-    child.once('exit', () => {
-      if (this.#process === child) this.#process = undefined;
-    });
-    child.once('error', () => {
-      if (this.#process === child) this.#process = undefined;
-    });
-    this.#process = child;
-    await log.close();
-  }
-
-  async #untilReady(): Promise<void> {
-    await this.#until(async () => {
-      if (this.#process === undefined) {
-        throw new HypervaultError('EMBEDDED', `the server ended while starting; its log:\n${await this.log()}`);
-      }
-      return this.#query('select 1').then(
-        () => true,
-        () => false,
-      );
-    });
-  }
-
-  /** Asks again and again, since `pg_ctl` is not at hand everywhere and a standby never says that it is ready. */
-  async #until(condition: () => Promise<boolean>): Promise<void> {
-    const { startTimeoutMs } = this.#parts.options;
-    const deadline = Date.now() + startTimeoutMs;
+  async #until(condition: () => Promise<boolean>, postmaster: Postmaster, what: string): Promise<void> {
+    const { timeoutMs, signal } = this.#parts.options;
+    const deadline = performance.now() + timeoutMs;
     while (!(await condition())) {
-      if (Date.now() > deadline) {
-        throw new TimeoutError(`the server did not answer within ${startTimeoutMs} ms; its log:\n${await this.log()}`);
-      }
-      await sleep(15);
+      if (postmaster.ended) throw await this.#error(`${what}: it ended`);
+      if (performance.now() > deadline) throw await this.#error(`${what} within ${timeoutMs} ms`);
+      await sleep(5, { signal: this.#hasRun ? undefined : signal, what: `starting ${this.name}` });
     }
   }
 
-  async #query(text: string): Promise<Record<string, unknown>[]> {
-    const client = new pg.Client({ ...this.connection, database: 'postgres', connectionTimeoutMillis: 2_000 });
-    client.on('error', () => {});
-    try {
-      await client.connect();
-      return (await client.query(text)).rows;
-    } finally {
-      await client.end().catch(() => {});
-    }
+  async #error(what: string): Promise<EmbeddedServerError> {
+    const log = await this.#directory.logTail(this.#logStart, 4_000);
+    return new EmbeddedServerError(this.name, `${this.name} in ${this.#directory.folder} ${what}`, log);
   }
 
-  async #gone(): Promise<void> {
-    const child = this.#process;
-    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
-      child.ref();
-      await new Promise((resolve) => child.once('exit', resolve));
-    }
-    this.#process = undefined;
-    this.#watchdog?.dismiss();
-    this.#watchdog = undefined;
+  async #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const mine = this.#turn.then(work, work);
+    this.#turn = mine.catch(() => {});
+    return mine;
   }
-}
-
-/** A port nobody listens on at this moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

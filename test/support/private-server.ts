@@ -4,25 +4,26 @@ import { chmod, chown, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type ServerUser, serverUser } from '../../src/embedded/server-user.ts';
-import { Watchdog } from '../../src/embedded/watchdog.ts';
+import { type Guard, holdGuard } from '../../src/embedded/guard.ts';
+import { identityFor, type ServerUser, serverUser } from '../../src/embedded/server-user.ts';
 import { waitFor } from './wait-for.ts';
 
 const run = promisify(execFile);
 
-/** The watchdog of embedded servers looks for the process in this file. */
-export const PID_FILE = 'postmaster.pid';
+/** Where the program writes its process number. */
+export const PID_FILE = 'pid';
 
 /** One program in one folder; see mariadb.ts and pgbouncer.ts for what they put around it. */
 export class PrivateServer {
   readonly folder: string;
   readonly #user: ServerUser | undefined;
+  readonly #guard: Guard = holdGuard();
   #child: ChildProcess | undefined;
-  #watchdog: Watchdog | undefined;
 
   private constructor(folder: string, user: ServerUser | undefined) {
     this.folder = folder;
     this.#user = user;
+    this.#guard.remove(folder);
   }
 
   static async make(name: string): Promise<PrivateServer> {
@@ -49,7 +50,7 @@ export class PrivateServer {
 
   /** Runs a program to its end, as the user of the server. */
   async runOnce(program: string, words: readonly string[]): Promise<void> {
-    await run(program, words, { cwd: this.folder, ...this.#ids });
+    await run(program, words, { cwd: this.folder, ...identityFor(this.#user) });
   }
 
   /** Starts the program and waits until `ready` holds. */
@@ -57,12 +58,11 @@ export class PrivateServer {
     if (this.#child !== undefined) return;
     await rm(join(this.folder, PID_FILE), { force: true });
     const log = await open(join(this.folder, 'log'), 'a');
-    this.#watchdog = new Watchdog(this.folder, this.folder);
     const child = spawn(program, words, {
       cwd: this.folder,
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
-      ...this.#ids,
+      ...identityFor(this.#user),
     });
     this.#child = child;
     const forget = (): void => {
@@ -71,6 +71,8 @@ export class PrivateServer {
     child.once('exit', forget);
     child.once('error', forget);
     child.unref();
+    // The programs name the folder on their command lines, which is how the guard knows them again.
+    if (child.pid !== undefined) this.#guard.watch(child.pid, 'QUIT', this.folder);
     await log.close();
     await waitFor(
       async () => {
@@ -93,6 +95,7 @@ export class PrivateServer {
   async remove(): Promise<void> {
     await this.kill();
     await rm(this.folder, { recursive: true, force: true });
+    this.#guard.release();
   }
 
   async log(): Promise<string> {
@@ -108,12 +111,6 @@ export class PrivateServer {
       await gone;
     }
     this.#child = undefined;
-    this.#watchdog?.dismiss();
-    this.#watchdog = undefined;
-  }
-
-  get #ids(): { uid?: number; gid?: number } {
-    return this.#user === undefined ? {} : { uid: this.#user.uid, gid: this.#user.gid };
   }
 
   async #own(path: string, mode: number): Promise<void> {

@@ -1,0 +1,29 @@
+import pg from 'pg';
+import { guardClient } from '../internal/client-guard.ts';
+import { quoteIdentifier } from '../internal/quote.ts';
+import type { EmbeddedConnection } from './embedded-server.ts';
+
+/** Makes the database of the connection when it is missing. */
+export async function createDatabase(connection: EmbeddedConnection): Promise<void> {
+  const { database } = connection;
+  const known = await ask(connection, 'select from pg_database where datname = $1', [database]);
+  if (known.length === 0) await ask(connection, `create database ${quoteIdentifier(database)}`);
+}
+
+/** Whether the server takes writes; `false` also while it can't be asked. */
+export async function takesWrites(connection: EmbeddedConnection): Promise<boolean> {
+  const rows = await ask(connection, 'select pg_is_in_recovery() as standby').catch(() => []);
+  return rows[0]?.standby === false;
+}
+
+/** One statement on a session of its own, in the database that every server has. */
+async function ask(connection: EmbeddedConnection, text: string, values: unknown[] = []): Promise<pg.QueryResultRow[]> {
+  const client = new pg.Client({ ...connection, database: 'postgres', connectionTimeoutMillis: 10_000 });
+  guardClient(client);
+  try {
+    await client.connect();
+    return (await client.query(text, values)).rows;
+  } finally {
+    await client.end();
+  }
+}
