@@ -116,13 +116,13 @@ test('a host that went silent is doubted after a second, not after the whole tim
 
 test('a server that is stopped (SIGSTOP) costs the time-out and says so', async () => {
   const endpoint = endpointTo({ hosts: [`127.0.0.1:${pair.primary.port}`], connectTimeoutMs: 300 });
-  pair.primary.pause();
+  await pair.primary.pause();
   try {
     const error = await rejection(endpoint.connect());
     expect(error).toBeInstanceOf(ServerUnavailableError);
     expect(error.cause).toMatchObject({ message: 'timeout expired' });
   } finally {
-    pair.primary.resume();
+    await pair.primary.resume();
   }
 });
 
