@@ -11,7 +11,8 @@ import { type FanOutOptions, type FanOutResult, fanOut } from './fan-out.ts';
 import { Key } from './key.ts';
 import { type DatastoreOptions, type ResolvedDatastoreOptions, resolveDatastoreOptions } from './options.ts';
 import { shardFor } from './routing.ts';
-import { type Server, type ServerStats, schemaName } from './server.ts';
+import { schemaName } from './schema-name.ts';
+import type { Server, ServerStats } from './server.ts';
 import { Servers } from './servers.ts';
 import type { ShardMap } from './shard-map.ts';
 import { isShardMapSource, type ShardMapSource, staticShardMapSource } from './shard-map-source.ts';
@@ -206,7 +207,7 @@ export class Datastore<Database extends object = Record<string, Record<string, u
    */
   async reserveKeys(shardId: number, count: number, { signal }: Waiting = {}): Promise<Key[]> {
     this.#open();
-    const reserve = (server: Server): Promise<bigint[]> => server.reserveIds(shardId, count, signal);
+    const reserve = (server: Server): Promise<bigint[]> => server.entities.reserveIds(shardId, count, signal);
     const ids = await this.#servers.retryMoved(shardId, reserve);
     return ids.map((id) => new Key(id, { epoch: this.#options.epoch }));
   }

@@ -1,10 +1,11 @@
 import { InvalidArgumentError } from '../errors.ts';
 import type { Body, Entity } from './entity.ts';
 import type { EntityRemoval, EntityUpdate } from './entity-changes.ts';
+import type { EntityWrites } from './entity-sources.ts';
 import type { EntityInsert } from './entity-writes.ts';
 import { encodeHstore } from './hstore.ts';
 import { Key } from './key.ts';
-import type { EntityWrites, Server } from './server.ts';
+import type { Server } from './server.ts';
 import type { Servers } from './servers.ts';
 
 /** How an update treats the body that is there. */
@@ -30,7 +31,7 @@ export class Entities {
   get(key: Key): Promise<Entity | null> {
     const { shardId } = checkedKey(key);
     const server = this.#servers.of(shardId);
-    return server.read(server.entityReads(shardId), key.id.toString()) as Promise<Entity | null>;
+    return server.read(server.entities.reads(shardId), key.id.toString()) as Promise<Entity | null>;
   }
 
   getMany(keys: readonly Key[]): Promise<(Entity | null)[]> {
@@ -51,7 +52,7 @@ export class Entities {
     const server = this.#servers.of(shardId);
     checkKind(kind);
     const texts = bodies.map((body) => encodeHstore(body));
-    await server.entityWrites(shardId);
+    await server.entities.writes(shardId);
     return Promise.all(texts.map((text) => this.#insert(server, shardId, kind, text, undefined)));
   }
 
@@ -100,7 +101,7 @@ export class Entities {
 }
 
 function writesOf(server: Server, shardId: number): EntityWrites | Promise<EntityWrites> {
-  return server.knownEntityWrites(shardId) ?? server.entityWrites(shardId);
+  return server.entities.knownWrites(shardId) ?? server.entities.writes(shardId);
 }
 
 /** @throws InvalidArgumentError for anything but a Key */

@@ -6,7 +6,7 @@ import { quoteIdentifier } from '../internal/quote.ts';
 import { readGrants, type SqlScope } from '../internal/sql-files.ts';
 import { SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
 import type { SharedSettings } from './install-settings.ts';
-import { schemaName } from './server.ts';
+import { schemaName } from './schema-name.ts';
 
 /** What is to be made on a server and in each of its shards. */
 export interface SchemaOrder {

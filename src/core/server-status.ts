@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import { AbortedError, HypervaultError } from '../errors.ts';
 import { Endpoint } from '../internal/endpoint/endpoint.ts';
 import { checkServer, type ExpectedSettings, type ServerSettings } from './first-contact.ts';
-import { schemaName } from './server.ts';
+import { schemaName } from './schema-name.ts';
 import type { ShardServer } from './shard-map.ts';
 import { formatShardRanges, parseShardRanges, type ShardRange, shardsOf } from './shard-range.ts';
 

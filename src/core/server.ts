@@ -1,20 +1,19 @@
 import type { Client, QueryArrayResult } from 'pg';
-import { ClosedError, InvalidArgumentError, SchemaError } from '../errors.ts';
+import { ClosedError } from '../errors.ts';
 import { Endpoint } from '../internal/endpoint/endpoint.ts';
-import { quoteIdentifier } from '../internal/quote.ts';
 import { ClientPool } from './client-pool.ts';
 import { Cursor } from './cursor.ts';
-import { removeEntities, updateEntities } from './entity-changes.ts';
-import { entityReadSource } from './entity-reads.ts';
-import { insertUnderGivenIds, insertWithNewIds } from './entity-writes.ts';
+import { EntitySources } from './entity-sources.ts';
 import { QueueFullError } from './errors.ts';
 import { GatheredReads, type ReadCall, type ReadSource } from './gathered-reads.ts';
-import { GatheredWrites, type WriteCall, type WriteSource, type WriteStatement } from './gathered-writes.ts';
+import { GatheredWrites, type WriteCall, type WriteStatement } from './gathered-writes.ts';
 import { Gatherer } from './gatherer.ts';
 import { LaneHolder } from './lane-holder.ts';
 import { type LaneKind, LaneWatch } from './lane-watch.ts';
 import { Observer } from './observe.ts';
 import type { ResolvedDatastoreOptions } from './options.ts';
+import { PendingRead } from './pending-read.ts';
+import { schemaName } from './schema-name.ts';
 import { prepareSession, type SessionFacts } from './session.ts';
 import type { ShardServer } from './shard-map.ts';
 
@@ -27,22 +26,11 @@ export interface ServerHost {
   movedWrite(server: Server, call: WriteCall, error: unknown): void;
 }
 
-/** Ids reserved by one call. */
-const MAX_RESERVED = 65_536;
-
 /**
  * Batches in flight at a time. Reads: with 256 callers 2 to 8 give the same, with 16 and 64 the deeper ones keep the
  * server busier. Writes: more would only spread rows over more transactions, each with its own flush.
  */
 const DEPTH: Readonly<Record<LaneKind, number>> = { shared: 4, apart: 4, writes: 2 };
-
-/** How entities of one shard are written. */
-export interface EntityWrites {
-  readonly withNewIds: WriteSource;
-  readonly underGivenIds: WriteSource;
-  readonly update: WriteSource;
-  readonly remove: WriteSource;
-}
 
 /** Counters of one server; names are fixed. */
 export interface ServerStats {
@@ -72,8 +60,8 @@ export class Server {
   readonly #writes: GatheredWrites;
   readonly #gatherers: Gatherer<ReadCall | WriteCall>[] = [];
   readonly #holders: LaneHolder[] = [];
-  readonly #readSources = new Map<number, ReadSource>();
-  readonly #entityWrites = new Map<number, EntityWrites>();
+  /** How entities are read and written on this server. */
+  readonly entities: EntitySources;
   #contact: Promise<void> | undefined;
   #facts: SessionFacts | undefined;
   #learning: Promise<void> | undefined;
@@ -95,6 +83,7 @@ export class Server {
       maxClientAgeMs: options.maxClientAgeMs,
       open: (how) => this.#open(how),
     });
+    this.entities = new EntitySources(this, options);
     this.#watch = new LaneWatch({ requestTimeoutMs: options.requestTimeoutMs });
     const retryMs = options.poolBlockTimeoutMs;
     const lost = (error: unknown): void => this.endpoint.report(error);
@@ -123,7 +112,9 @@ export class Server {
   read(source: ReadSource, id: string): Promise<unknown> {
     if (this.#outstanding >= this.#options.maxQueued) return Promise.reject(this.#full());
     this.#outstanding += 1;
-    return new Promise((resolve, reject) => this.#reads.add(new Read(source, id, resolve, reject, this.#settled)));
+    return new Promise((resolve, reject) =>
+      this.#reads.add(new PendingRead(source, id, resolve, reject, this.#settled)),
+    );
   }
 
   /** Sends a call that another server turned away. */
@@ -138,65 +129,6 @@ export class Server {
 
   takeWrite(call: WriteCall): void {
     this.#writes.add(call);
-  }
-
-  entityReads(shardId: number): ReadSource {
-    let source = this.#readSources.get(shardId);
-    if (source === undefined) {
-      source = entityReadSource(shardId, `${this.#schema(shardId)}.entities`, this.#options.epoch);
-      this.#readSources.set(shardId, source);
-    }
-    return source;
-  }
-
-  /** Without waiting, when the server was met before. */
-  knownEntityWrites(shardId: number): EntityWrites | undefined {
-    return this.#entityWrites.get(shardId);
-  }
-
-  /** Reserves ids; several thousand travel in one round trip. */
-  async reserveIds(shardId: number, count: number, signal?: AbortSignal): Promise<bigint[]> {
-    if (!Number.isInteger(count) || count < 1 || count > MAX_RESERVED) {
-      throw new InvalidArgumentError(`count must be a whole number from 1 to ${MAX_RESERVED}, not ${count}`);
-    }
-    const client = await this.pool.acquire({ signal });
-    try {
-      const { rows } = await client.query<[string]>({
-        text: `select ${this.#schema(shardId)}.next_ids($1)`,
-        values: [count],
-        rowMode: 'array',
-      });
-      return rows.map(([id]) => BigInt(id));
-    } finally {
-      await this.pool.release(client);
-    }
-  }
-
-  /** Needs the place of the type hstore, so it may open a first session. */
-  async entityWrites(shardId: number): Promise<EntityWrites> {
-    let writes = this.#entityWrites.get(shardId);
-    if (writes === undefined) {
-      const { hstoreSchema } = await this.facts();
-      if (hstoreSchema === undefined) {
-        throw new SchemaError(`${this.name}: the extension hstore is missing; run: create extension hstore`);
-      }
-      const schema = this.#schema(shardId);
-      const place = {
-        shardId,
-        table: `${schema}.entities`,
-        nextId: `${schema}.next_id`,
-        hstoreSchema: quoteIdentifier(hstoreSchema),
-        epoch: this.#options.epoch,
-      };
-      writes = {
-        withNewIds: insertWithNewIds(place),
-        underGivenIds: insertUnderGivenIds(place),
-        update: updateEntities(place),
-        remove: removeEntities(place),
-      };
-      this.#entityWrites.set(shardId, writes);
-    }
-    return writes;
   }
 
   /** What was learnt of the server's sessions; opens the first one when there was none. */
@@ -317,47 +249,4 @@ export class Server {
       await this.pool.release(client);
     }
   }
-
-  #schema(shardId: number): string {
-    return quoteIdentifier(schemaName(this.#options.schemaPrefix, shardId));
-  }
-}
-
-/** A class and not closures: hundreds of thousands of these are made a second. */
-class Read implements ReadCall {
-  readonly source: ReadSource;
-  readonly id: string;
-  retryUntil = 0;
-  readonly #resolve: (row: unknown) => void;
-  readonly #reject: (error: unknown) => void;
-  readonly #settled: (well: boolean) => void;
-
-  constructor(
-    source: ReadSource,
-    id: string,
-    resolve: (row: unknown) => void,
-    reject: (error: unknown) => void,
-    settled: (well: boolean) => void,
-  ) {
-    this.source = source;
-    this.id = id;
-    this.#resolve = resolve;
-    this.#reject = reject;
-    this.#settled = settled;
-  }
-
-  found(row: unknown): void {
-    this.#settled(true);
-    this.#resolve(row);
-  }
-
-  fail(error: unknown): void {
-    this.#settled(false);
-    this.#reject(error);
-  }
-}
-
-/** `shard0005` */
-export function schemaName(prefix: string, shardId: number): string {
-  return `${prefix}${String(shardId).padStart(4, '0')}`;
 }
