@@ -80,7 +80,7 @@ export class LeaderLease extends TypedEmitter<LeaderLeaseEvents> {
     checkDuration('ttlMs', ttlMs, 100);
     this.name = name;
     this.holder = holder ?? `${hostname()}:${process.pid}:${randomUUID().slice(0, 8)}`;
-    this.#ttlMs = ttlMs;
+    this.#ttlMs = Math.round(ttlMs);
     this.#connector = new PostgresConnector(connection);
     this.#hub = hub;
   }
@@ -191,7 +191,7 @@ export class LeaderLease extends TypedEmitter<LeaderLeaseEvents> {
   }
 
   async #ask<Row extends object>(text: string, values: unknown[]): Promise<Row[]> {
-    const limitMs = this.#ttlMs / 3;
+    const limitMs = Math.ceil(this.#ttlMs / 3);
     const signal = AbortSignal.timeout(limitMs);
     try {
       return (await this.#connector.query<Row>(text, values, { limitMs, signal })).rows;

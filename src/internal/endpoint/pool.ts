@@ -133,7 +133,7 @@ function clientClassFor(endpoint: Endpoint, waitTimeoutMs: number): Pool.ClientL
 
 /** Waits for a host with the role; when the time is up, says why there was none. */
 async function hostWithin(endpoint: Endpoint, waitTimeoutMs: number): Promise<HostAddress> {
-  const limit = AbortSignal.timeout(waitTimeoutMs);
+  const limit = AbortSignal.timeout(Math.ceil(waitTimeoutMs));
   let last: unknown;
   try {
     return await retryWithin(waitTimeoutMs, limit, async () => {

@@ -65,6 +65,6 @@ function given({ host, port, user, password, database, ssl, options }: Connectio
 }
 
 function checkDuration(name: string, value: number, least: number): void {
-  if (Number.isFinite(value) && value >= least) return;
-  throw new ConfigurationError(`${name}: ${String(value)} is not a number of milliseconds from ${least}`);
+  if (Number.isInteger(value) && value >= least) return;
+  throw new ConfigurationError(`${name}: ${String(value)} is not a whole number of milliseconds from ${least}`);
 }
