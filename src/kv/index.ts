@@ -1,3 +1,4 @@
+export { AutoPublisher, type AutoPublisherOptions } from './auto-publisher.ts';
 export { jsonCodec, jsonObjectCodec, rawCodec, type ValueCodec } from './codec.ts';
 export {
   Commit,
@@ -24,8 +25,11 @@ export type { CommitServerOptions, HeadsSource } from './http/options.ts';
 export { createCommitServer } from './http/server.ts';
 export { HttpCommitStorage, type HttpStorageOptions } from './http-storage.ts';
 export { parseIsoTime } from './iso-time.ts';
+export { CommitKeeper } from './keeper.ts';
+export { keeperPublishing } from './keeper-publishing.ts';
 export { KvDatabase, type KvDatabaseOptions } from './kv-database.ts';
 export { MemoryCommitStorage, type MemoryStorageOptions } from './memory-storage.ts';
+export { CommitMirror, type HeadChange, type MirrorEvents, type MirrorOptions } from './mirror.ts';
 export type { PostgresKvOptions } from './options.ts';
 export { PostgresCommitStorage } from './postgres-storage.ts';
 export {

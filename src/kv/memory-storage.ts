@@ -129,7 +129,6 @@ export class MemoryCommitStorage<V = Buffer> implements CommitJournal<V> {
           this.#hints.add(ring);
           return () => this.#hints.delete(ring);
         },
-        pollMs: 3_600_000,
       },
       options,
     );

@@ -1,12 +1,13 @@
 import { ClosedError } from '../errors.ts';
 import type { ValueCodec } from './codec.ts';
 import { Commit, type CommitInput } from './commit.ts';
+import { commitOfRow, hasCommit, valuesOf, withRevision } from './commit-rows.ts';
 import { conflictOf } from './conflict.ts';
 import { RevisionCompactedError } from './errors.ts';
 import type { KvDatabase } from './kv-database.ts';
 import { onChange } from './on-change.ts';
 import { type PostgresKvOptions, type ResolvedKvOptions, resolveKvOptions } from './options.ts';
-import { type ChangesRow, type CommitRow, type MaybeCommitRow, type NewestRow, STATEMENTS } from './statements.ts';
+import { type ChangesRow, type CommitRow, type NewestRow, STATEMENTS } from './statements.ts';
 import type {
   CallOptions,
   Changes,
@@ -198,21 +199,6 @@ export class PostgresCommitStorage<V = Buffer> implements CommitJournal<V> {
   }
 
   #commitOf(row: CommitRow): Commit<V> {
-    return new Commit<V>({ ...row, revision: BigInt(row.revision) }, this.codec);
+    return commitOfRow(row, this.codec);
   }
-}
-
-/** The parameters of the kv functions that take one commit, behind the namespace. */
-export function valuesOf({ key, version, payload, author, comment, mtime }: Commit<unknown>): unknown[] {
-  // No version below 1 is ever the next one, and the server subtracts 1.
-  return [key, Math.max(version, 0), payload, author, comment, mtime.toISOString()];
-}
-
-function withRevision<V>(commit: Commit<V>, revision: string, codec: ValueCodec<V> | undefined): Commit<V> {
-  const { key, version, payload, author, comment, mtime } = commit;
-  return new Commit<V>({ key, version, payload, author, comment, mtime, revision: BigInt(revision) }, codec);
-}
-
-function hasCommit<Row extends MaybeCommitRow>(row: Row): row is Row & CommitRow {
-  return row.key !== null;
 }

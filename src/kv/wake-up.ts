@@ -13,8 +13,8 @@ export class WakeUp {
     this.#waiter?.();
   }
 
-  /** Resolves at once when it rang since the last wait, else at the next ring, else after `timeoutMs`. */
-  async wait(timeoutMs: number, signal?: AbortSignal): Promise<void> {
+  /** Resolves at once when it rang since the last wait, else at the next ring, else after `timeoutMs`, if given. */
+  async wait(timeoutMs: number | undefined, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) throw new AbortedError('waiting for a change', signal.reason);
     if (!this.#rung) {
       await new Promise<void>((resolve, reject) => {
@@ -28,7 +28,7 @@ export class WakeUp {
           this.#waiter = undefined;
           resolve();
         };
-        const timer = setTimeout(finish, timeoutMs);
+        const timer = timeoutMs === undefined ? undefined : setTimeout(finish, timeoutMs);
         signal?.addEventListener('abort', onAbort, { once: true });
         this.#waiter = finish;
       });

@@ -1,4 +1,4 @@
-import { AbortedError, HypervaultError } from '../errors.ts';
+import { HypervaultError } from '../errors.ts';
 import { Backoff } from '../internal/backoff.ts';
 import { sleep } from '../internal/sleep.ts';
 import type { Commit } from './commit.ts';
@@ -12,8 +12,8 @@ export interface WatchSource<V> {
   revision(signal: AbortSignal | undefined): Promise<bigint>;
   /** Calls back when there may be something new. Hints only: the journal is the truth. */
   onHint(ring: () => void): () => void;
-  /** Looks without a hint this often. */
-  readonly pollMs: number;
+  /** Looks without a hint this often. @default never */
+  readonly pollMs?: number | undefined;
 }
 
 /**
@@ -37,7 +37,7 @@ export async function* watchJournal<V>(
       if (!page.more) await wakeUp.wait(source.pollMs, signal);
     }
   } catch (error) {
-    if (signal?.aborted && error instanceof AbortedError) return;
+    if (signal?.aborted) return;
     throw error;
   } finally {
     unsubscribe();

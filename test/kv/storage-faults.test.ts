@@ -1,0 +1,163 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { KvDatabase, PostgresCommitStorage } from '../../src/kv/index.ts';
+import { freshDatabase } from '../support/database.ts';
+import { ownServers } from '../support/own-server.ts';
+import { startProxy } from '../support/proxy.ts';
+import { rejection, waitFor } from '../support/wait-for.ts';
+
+const bytes = (text: string) => Buffer.from(text);
+
+async function storageOver(
+  connection: ConstructorParameters<typeof KvDatabase>[0]['connection'],
+  options: object = {},
+) {
+  const database = new KvDatabase({ connection, ...options });
+  const storage = new PostgresCommitStorage({ connection: database, table: 't' });
+  onTestFinished(async () => {
+    await storage.stop();
+    await database.close();
+  });
+  await storage.start();
+  return storage;
+}
+
+test('the link is cut under every save: none fails, none happens twice', async () => {
+  const server = await freshDatabase();
+  const proxy = await startProxy(server.connection);
+  const storage = await storageOver({ ...server.connection, port: proxy.port });
+  const cutting = setInterval(() => proxy.cut(), 43);
+  onTestFinished(() => clearInterval(cutting));
+  for (let version = 1; version <= 200; version++) {
+    const saved = await storage.save({ key: 'k', version, payload: bytes(`${version}`), author: 'a' });
+    expect(saved.version).toBe(version);
+  }
+  clearInterval(cutting);
+  const { rows } = await server.query('select count(*)::int as n, max(version) as newest from hypervault.kv_commits');
+  expect(rows[0]).toEqual({ n: 200, newest: 200 });
+});
+
+test('a reply that is lost while another writer was faster is a conflict, not a success', async () => {
+  const server = await freshDatabase();
+  const proxy = await startProxy(server.connection);
+  const slow = await storageOver({ ...server.connection, port: proxy.port });
+  const fast = await storageOver(server.connection);
+  await fast.save({ key: 'k', version: 1, payload: bytes('1') });
+  await slow.get('k');
+  proxy.blackhole();
+  const saving = rejection(slow.save({ key: 'k', version: 2, payload: bytes('slow') }));
+  await waitFor(() => proxy.bytesIn > 0);
+  await fast.save({ key: 'k', version: 2, payload: bytes('fast') });
+  await proxy.restore();
+  expect(await saving).toMatchObject({ code: 'COMMIT_ORDERING', expectedVersion: 3, providedVersion: 2 });
+  expect((await fast.get('k'))?.payload?.toString()).toBe('fast');
+});
+
+test('a server that does not come back: the outcome is unknown, and said so in time', async () => {
+  const server = await freshDatabase();
+  const proxy = await startProxy(server.connection);
+  const storage = await storageOver(
+    { ...server.connection, port: proxy.port },
+    { waitTimeoutMs: 500, requestTimeoutMs: 300 },
+  );
+  await storage.get('k');
+  proxy.blackhole();
+  const started = performance.now();
+  const error = await rejection(storage.save({ key: 'k', version: 1, payload: bytes('x') }));
+  expect(error.code).toBe('OUTCOME_UNKNOWN');
+  expect(performance.now() - started).toBeLessThan(3_000);
+  expect((await rejection(storage.get('k'))).retryable).toBe(true);
+  await proxy.restore();
+});
+
+test('a server killed and started again under eight writers: every acknowledged save is kept', async () => {
+  const embedded = await ownServers({ servers: 1 });
+  const server = embedded.servers[0]!;
+  const storage = await storageOver(server.connection, { waitTimeoutMs: 15_000 });
+  const acknowledged = new Map<string, number>();
+  let going = true;
+  const writers = Array.from({ length: 8 }, async (_, n) => {
+    const key = `k${n}`;
+    for (let version = 1; going; version++) {
+      await storage.save({ key, version, payload: bytes(`${version}`), author: key });
+      acknowledged.set(key, version);
+    }
+  });
+  await waitFor(() => [...acknowledged.values()].every((version) => version > 5) && acknowledged.size === 8);
+  await server.kill();
+  const before = new Map(acknowledged);
+  await server.start();
+  await waitFor(() => [...acknowledged].every(([key, version]) => version > before.get(key)! + 5), {
+    timeoutMs: 15_000,
+  });
+  going = false;
+  await Promise.all(writers);
+  const heads = await storage.heads();
+  for (const [key, version] of acknowledged) {
+    expect(heads.get(key)?.version).toBe(version);
+    expect((await storage.history(key, { limit: 10_000 })).length).toBe(version);
+  }
+});
+
+test('compaction: heads and tombstones stay, a watch from before is refused', async () => {
+  const server = await freshDatabase();
+  const storage = await storageOver(server.connection);
+  const at: bigint[] = [];
+  for (const [key, version, payload] of [
+    ['a', 1, '1'],
+    ['a', 2, '2'],
+    ['gone', 1, '1'],
+    ['gone', 2, null],
+    ['a', 3, '3'],
+  ] as const) {
+    at.push((await storage.save({ key, version, payload: payload === null ? null : bytes(payload) })).revision!);
+  }
+  expect(await storage.compact(at[3]!)).toBe(3);
+  expect((await storage.heads()).get('gone')?.version).toBe(2);
+  expect((await storage.history('a')).map(({ version }) => version)).toEqual([3]);
+  expect(await storage.get('a', 1)).toBeNull();
+  const error = await rejection(storage.watch({ after: at[2]! }).next());
+  expect(error).toMatchObject({ code: 'REVISION_COMPACTED', revision: at[2], compactedThrough: at[3] });
+  const { value } = await storage.watch({ after: at[3]! }).next();
+  expect(value).toMatchObject({ key: 'a', version: 3 });
+  const saved = await storage.save({ key: 'gone', version: 3, payload: bytes('back') });
+  expect(saved.version).toBe(3);
+});
+
+test('revisions become visible in their order, whatever the order of the commits', async () => {
+  const server = await freshDatabase();
+  const storage = await storageOver(server.connection, { poolMax: 12 });
+  const { revision: start } = await storage.snapshot();
+  let cursor = start;
+  let going = true;
+  const seen: bigint[] = [];
+  const reader = (async () => {
+    while (going) {
+      const page = await storage.changes({ after: cursor });
+      seen.push(...page.commits.map(({ revision }) => revision!));
+      cursor = page.revision;
+    }
+  })();
+  await Promise.all(
+    Array.from({ length: 8 }, async (_, n) => {
+      for (let version = 1; version <= 40; version++)
+        await storage.save({ key: `k${n}`, version, payload: bytes('x') });
+    }),
+  );
+  going = false;
+  await reader;
+  const rest = await storage.changes({ after: cursor });
+  seen.push(...rest.commits.map(({ revision }) => revision!));
+  expect(seen).toEqual(Array.from({ length: 320 }, (_, n) => start + BigInt(n) + 1n));
+});
+
+test('stop ends a watch', async () => {
+  const server = await freshDatabase();
+  const storage = await storageOver(server.connection);
+  const next = storage.watch().next();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await storage.stop();
+  expect((await next).done).toBe(true);
+  expect((await rejection(storage.get('k'))).code).toBe('CLOSED');
+  await storage.start();
+  expect(await storage.get('k')).toBeNull();
+});
