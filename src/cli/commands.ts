@@ -26,4 +26,9 @@ export const COMMANDS: readonly CommandRow[] = [
     summary: 'the lowest and the highest id of a time range',
     load: async () => (await import('./range.ts')).defineRange,
   },
+  {
+    name: 'listen',
+    summary: 'print notifications of a channel, or run a command for each',
+    load: async () => (await import('./listen.ts')).defineListen,
+  },
 ];
