@@ -1,16 +1,21 @@
 // A TCP proxy in front of a server: cuts, delays and swallows what passes, so that network faults are real ones.
 import { createServer, type Server, Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
+import { DelayLine } from './delay-line.ts';
 
 export interface Proxy {
   readonly port: number;
   /** Connections that are open at this moment. */
   readonly open: number;
-  /** Bytes that passed towards the server. */
+  /** Connections taken since the start. */
+  readonly accepted: number;
+  /** Bytes that came from clients. */
   readonly bytesIn: number;
+  /** Bytes that came from the server. */
+  readonly bytesOut: number;
   /** Cuts every connection (RST). New ones are taken. */
   cut(): void;
-  /** Holds everything back for so long, both ways. 0 ends it. */
+  /** Holds back what comes from now on for so long, both ways, in order. 0 ends it. */
   delay(ms: number): void;
   /** Swallows everything, both ways; connections stay open and new ones get no answer. */
   blackhole(): void;
@@ -21,35 +26,39 @@ export interface Proxy {
   close(): Promise<void>;
 }
 
+/** Starts a proxy on a port of its own; closed with the test unless `keep` is given (for `beforeAll`). */
 export async function startProxy(target: { port: number; host?: string }, { keep = false } = {}): Promise<Proxy> {
-  const pairs = new Set<[Socket, Socket]>();
+  const pairs = new Set<readonly [Socket, Socket]>();
   let delayMs = 0;
   let swallowing = false;
-  let bytesIn = 0;
   let port = 0;
   let server: Server;
+  const counts = { accepted: 0, in: 0, out: 0 };
 
-  const pass = (from: Socket, to: Socket, count: (bytes: number) => void): void => {
+  const pass = (from: Socket, to: Socket, way: 'in' | 'out'): void => {
+    const line = new DelayLine(to);
     from.on('data', (chunk) => {
-      count(chunk.length);
-      if (swallowing) return;
-      if (delayMs === 0) to.write(chunk);
-      else setTimeout(() => to.destroyed || to.write(chunk), delayMs).unref();
+      counts[way] += chunk.length;
+      if (swallowing) return line.drop();
+      if (!line.write(chunk, delayMs)) {
+        from.pause();
+        to.once('drain', () => from.resume());
+      }
     });
-    from.on('end', () => swallowing || to.end());
-    from.on('close', () => swallowing || to.destroy());
+    from.on('end', () => swallowing || line.end(delayMs));
     from.on('error', () => swallowing || to.destroy());
+    from.on('close', () => swallowing || line.busy || to.destroy());
   };
   const listen = async (): Promise<void> => {
-    server = createServer((near) => {
-      const far = new Socket();
-      const pair: [Socket, Socket] = [near, far];
+    // Half open: one side may have said goodbye while what it said before is still held back.
+    server = createServer({ allowHalfOpen: true }, (near) => {
+      counts.accepted += 1;
+      const far = new Socket({ allowHalfOpen: true });
+      const pair = [near, far] as const;
       pairs.add(pair);
       near.on('close', () => pairs.delete(pair));
-      pass(near, far, (bytes) => {
-        bytesIn += bytes;
-      });
-      pass(far, near, () => {});
+      pass(near, far, 'in');
+      pass(far, near, 'out');
       if (!swallowing) far.connect(target.port, target.host ?? '127.0.0.1');
     });
     await new Promise<void>((resolve, reject) => {
@@ -78,8 +87,14 @@ export async function startProxy(target: { port: number; host?: string }, { keep
     get open() {
       return pairs.size;
     },
+    get accepted() {
+      return counts.accepted;
+    },
     get bytesIn() {
-      return bytesIn;
+      return counts.in;
+    },
+    get bytesOut() {
+      return counts.out;
     },
     cut,
     delay: (ms) => {
