@@ -16,6 +16,12 @@ export async function takesWrites(connection: EmbeddedConnection): Promise<boole
   return rows[0]?.standby === false;
 }
 
+/** Whether a standby is connected to its primary and receives what it writes. */
+export async function receives(connection: EmbeddedConnection): Promise<boolean> {
+  const rows = await ask(connection, "select from pg_stat_wal_receiver where status = 'streaming'").catch(() => []);
+  return rows.length > 0;
+}
+
 /** One statement on a session of its own, in the database that every server has. */
 async function ask(connection: EmbeddedConnection, text: string, values: unknown[] = []): Promise<pg.QueryResultRow[]> {
   const client = new pg.Client({ ...connection, database: 'postgres', connectionTimeoutMillis: 10_000 });

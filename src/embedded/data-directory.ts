@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, appendFile, chmod, chown, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, appendFile, chown, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Binaries } from './binaries.ts';
@@ -83,11 +83,12 @@ export class DataDirectory {
     await this.write(join(this.data, SETTINGS_FILE), `# Written at each start; ALTER SYSTEM wins.\n${lines.join('')}`);
   }
 
-  /** Writes a file that only the server's user can read. */
+  /** Writes a file that only the server's user can read. It appears whole: Postgres may be watching for it. */
   async write(path: string, text: string): Promise<void> {
-    await writeFile(path, text, { mode: 0o600 });
-    await chmod(path, 0o600);
-    await this.#own(path);
+    const making = `${path}.${process.pid}`;
+    await writeFile(making, text, { mode: 0o600 });
+    await this.#own(making);
+    await rename(making, path);
   }
 
   async recall(): Promise<{ password: string; port?: number }> {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { sleep } from '../internal/sleep.ts';
-import { takesWrites } from './ask.ts';
+import { receives, takesWrites } from './ask.ts';
 import type { Binaries } from './binaries.ts';
 import { copyCold } from './cold-copy.ts';
 import { type DataDirectory, SUPERUSER } from './data-directory.ts';
@@ -156,7 +156,9 @@ export class EmbeddedServer {
 
   /**
    * Starts this server as a standby of another one: one that was stopped before the other was promoted, or a copy.
-   * A server that has diverged looks healthy and receives nothing; make a new standby instead.
+   * Waits until it receives what the primary writes, when the primary runs.
+   *
+   * @throws {@link EmbeddedServerError} also when this server has diverged: it would look healthy and receive nothing
    */
   follow(primary: EmbeddedServer): Promise<void> {
     return this.#inTurn(async () => {
@@ -167,6 +169,8 @@ export class EmbeddedServer {
         primary_conninfo: `host=${host} port=${port} user=${user} password=${password} application_name=${this.name}`,
       };
       await this.#start();
+      const received = async (): Promise<boolean> => !primary.running || !this.#hot || receives(this.connection);
+      await this.#until(received, this.#postmaster!, `does not receive from ${primary.name}`);
     });
   }
 
@@ -214,6 +218,11 @@ export class EmbeddedServer {
     await this.#directory.remember({ password: this.#password, port: this.port });
   }
 
+  /** Whether a standby can be asked. */
+  get #hot(): boolean {
+    return !/^(off|false|no|0)$/i.test(String(this.#parts.options.settings.hot_standby));
+  }
+
   /** A kept server has its former port when it is still free. */
   async #choosePort(): Promise<void> {
     if (this.#hasRun) return;
@@ -233,8 +242,7 @@ export class EmbeddedServer {
 
   /** `pg_ctl -w` waits in the same way; the line "ready to accept connections" in the log comes later or never. */
   #untilReady(postmaster: Postmaster): Promise<void> {
-    const { hot_standby: hot } = this.#parts.options.settings;
-    const enough = hot === false || hot === 'off' ? ['ready', 'standby'] : ['ready'];
+    const enough = this.#hot ? ['ready'] : ['ready', 'standby'];
     const ready = async (): Promise<boolean> => {
       const file = await readPostmasterFile(this.dataDirectory);
       return file?.pid === postmaster.pid && enough.includes(file.status);

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { AuthenticationError, ConfigurationError, ServerUnavailableError } from '../../src/errors.ts';
-import { lossOf } from '../../src/internal/client-guard.ts';
+import { endClient, lossOf } from '../../src/internal/client-guard.ts';
 import { Endpoint } from '../../src/internal/endpoint/endpoint.ts';
 import type { ConnectionSettings } from '../../src/internal/endpoint/settings.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -22,7 +22,7 @@ function endpointTo(settings: ConnectionSettings = {}): Endpoint {
 
 async function connected(endpoint: Endpoint): Promise<pg.Client> {
   const client = await endpoint.connect();
-  onTestFinished(() => client.end().catch(() => {}));
+  onTestFinished(() => endClient(client));
   return client;
 }
 

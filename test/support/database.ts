@@ -3,6 +3,7 @@ import pg from 'pg';
 import { inject, onTestFinished } from 'vitest';
 import type { ConnectionSettings } from '../../src/internal/endpoint/settings.ts';
 import { TEMPLATE } from './template.ts';
+import { waitFor } from './wait-for.ts';
 
 /** A database that belongs to one test. */
 export interface TestDatabase {
@@ -57,7 +58,9 @@ export async function freshDatabase({
     },
     drop: async () => {
       await Promise.all(clients.map((client) => client.end().catch(() => {})));
+      const sessions = await sessionsLeft(admin, database);
       await once(admin, `drop database if exists ${database} with (force)`);
+      if (sessions.length > 0) throw new Error(`sessions left in ${database}:\n${sessions.join('\n')}`);
     },
   };
   if (!keep) onTestFinished(() => test.drop());
@@ -67,6 +70,16 @@ export async function freshDatabase({
 /** A database on each of the run's two servers. */
 export async function freshDatabases(options: FreshOptions = {}): Promise<[TestDatabase, TestDatabase]> {
   return Promise.all([freshDatabase({ ...options, server: 0 }), freshDatabase({ ...options, server: 1 })]);
+}
+
+/** Sessions that a test leaves open; they take a moment to go. */
+async function sessionsLeft(admin: pg.ClientConfig, database: string): Promise<string[]> {
+  const ask = `select concat_ws(' | ', pid, application_name, state, left(query, 80)) as session
+from pg_stat_activity
+where datname = $1 and backend_type = 'client backend'`;
+  const sessions = async (): Promise<string[]> => (await once(admin, ask, [database])).rows.map((row) => row.session);
+  await waitFor(async () => (await sessions()).length === 0, { timeoutMs: 3_000, everyMs: 20 }).catch(() => {});
+  return sessions();
 }
 
 async function once(connection: pg.ClientConfig, text: string, values: unknown[] = []): Promise<pg.QueryResult> {

@@ -17,7 +17,14 @@ export default async function setup(project: TestProject): Promise<() => Promise
     servers: 2,
     // What is lost at a power cut does not matter here; tests of durability start servers of their own.
     database: TEMPLATE,
-    settings: { fsync: false, full_page_writes: false, synchronous_commit: false, max_connections: 400 },
+    settings: {
+      fsync: false,
+      full_page_writes: false,
+      synchronous_commit: false,
+      max_connections: 400,
+      // A statement whose client has gone ends soon, so that what is left at the end of a test is a leak.
+      client_connection_check_interval: '100ms',
+    },
   });
   // Databases that testDatastore() clones: installed once, since that takes longer than most tests.
   await install(
