@@ -1,0 +1,61 @@
+import type { ClientBase } from 'pg';
+import { quoteIdentifier } from '../../internal/quote.ts';
+import type { TableChanges } from '../stream/batch.ts';
+import { columnList, qualify } from './table-sql.ts';
+
+/**
+ * Temporary tables that take the keys of rows to delete. They live as long as the session and are emptied by each
+ * commit without touching the catalogue: made (or truncated) anew for each batch they would fill it with dead rows.
+ */
+export class StageTables {
+  readonly #made = new Set<string>();
+  readonly #used = new Set<string>();
+
+  /** A transaction begins: what it finds is empty. */
+  begin(): void {
+    this.#used.clear();
+  }
+
+  /** A rollback takes away what was made in its transaction. */
+  forget(): void {
+    this.#made.clear();
+    this.#used.clear();
+  }
+
+  /** A table with the given key columns. */
+  keysOf(client: ClientBase, changes: TableChanges, columns: readonly string[]): Promise<string> {
+    return this.#provide(client, `hv_keys_${changes.table.id}_${changes.table.version}`, changes, columnList(columns));
+  }
+
+  /** A table with all columns, a number of its own for each row (`hv_row`) and how many of it to delete (`hv_count`). */
+  countsOf(client: ClientBase, changes: TableChanges): Promise<string> {
+    const name = `hv_counts_${changes.table.id}_${changes.table.version}`;
+    const list = `0::bigint as hv_row, 0::bigint as hv_count, ${columnList(changes.columns)}`;
+    return this.#provide(client, name, changes, list, 'alter column hv_row add generated always as identity');
+  }
+
+  async #provide(
+    client: ClientBase,
+    name: string,
+    { destination, table }: TableChanges,
+    list: string,
+    alteration?: string,
+  ): Promise<string> {
+    const stage = `pg_temp.${quoteIdentifier(name)}`;
+    if (!this.#made.has(name)) {
+      await client.query(`drop table if exists ${stage}`);
+      await client.query(
+        `create temporary table ${quoteIdentifier(name)} on commit delete rows as
+         select ${list}
+           from ${qualify(destination.schema, table.target.name)}
+           with no data`,
+      );
+      if (alteration !== undefined) await client.query(`alter table ${stage} alter column hv_row set not null, ${alteration}`);
+      this.#made.add(name);
+    } else if (this.#used.has(name)) {
+      await client.query(`delete from ${stage}`);
+    }
+    this.#used.add(name);
+    return stage;
+  }
+}

@@ -1,0 +1,246 @@
+import { Batch } from '../../stream/batch.ts';
+import type { BatchQueue } from '../../stream/batch-queue.ts';
+import type { FollowedTable } from '../../stream/followed-table.ts';
+import { RowSink } from '../../stream/row-sink.ts';
+import type { Charsets } from '../charsets.ts';
+import type { GtidProgress } from './gtid-progress.ts';
+import type { PacketReader } from './packet-reader.ts';
+import { type BinlogPosition, toPosition } from './position.ts';
+import { isRowsEvent, parseRowsEvent, TABLE_MAP_EVENT } from './rows-event.ts';
+import { TableShapes } from './shapes.ts';
+import type { EventHeader, TransportHandler } from './transport.ts';
+import type { BinlogEvent } from './zongji-types.ts';
+
+/** What the reader needs to know of tables and statements. */
+export interface ChangeReaderHost {
+  /** The followed table of that name as it stands now, or `null`. */
+  find(schema: string, name: string): FollowedTable | null;
+  /** A table whose rows cannot be read any more. */
+  setAside(table: FollowedTable, reason: unknown): void;
+  /** A statement that is not row changes: DDL mostly. May put rounds into the batch. */
+  statement(batch: Batch, statement: SourceStatement): void;
+  /** The stream ended with an error. */
+  failed(error: unknown): void;
+}
+
+export interface SourceStatement {
+  readonly sql: string;
+  /** The default database of the session that ran it. */
+  readonly schema: string;
+  readonly timestampMs: number;
+  readonly position: string;
+}
+
+export interface ChangeReaderOptions {
+  readonly charsets: Charsets;
+  readonly mariadb: boolean;
+  readonly start: BinlogPosition;
+  readonly gtid: GtidProgress | null;
+  readonly queue: BatchQueue;
+  readonly host: ChangeReaderHost;
+  /** Hand a batch over at the latest when it holds this many row changes. */
+  readonly maxRows: number;
+  readonly maxBytes: number;
+}
+
+/** How long an idle replica may leave its stored position behind. */
+const IDLE_POSITION_MS = 1_000;
+
+/**
+ * Turns binlog events into batches of whole transactions.
+ *
+ * ```
+ *            gtid / BEGIN            xid / COMMIT / a statement of its own
+ *   between ─────────────▶ inside ─────────────────────────────▶ between
+ * ```
+ *
+ * The place of the log that is ever stored is the end of a group of events, so reading can always begin there again.
+ */
+export class ChangeReader implements TransportHandler {
+  readonly #options: ChangeReaderOptions;
+  readonly #shapes: TableShapes;
+  readonly #sink = new RowSink();
+  #batch = new Batch();
+  #file: string;
+  #offset: number;
+  #inside = false;
+  #gtid: string | null = null;
+  #handedOverAt = 0;
+  /** Pauses and resumes the transport; set by whoever starts it. */
+  flow: { pause(): void; resume(): void } = { pause: () => {}, resume: () => {} };
+
+  constructor(options: ChangeReaderOptions) {
+    this.#options = options;
+    this.#shapes = new TableShapes(options.charsets, options);
+    this.#file = options.start.file;
+    this.#offset = options.start.offset;
+    options.queue.onWanted = () => {
+      if (!this.#inside) this.#handOver(false);
+    };
+    options.queue.onRoom = () => this.flow.resume();
+  }
+
+  raw(type: number, body: PacketReader, header: EventHeader): void {
+    if (type === TABLE_MAP_EVENT) this.#learn(body);
+    else if (isRowsEvent(type)) this.#rows(type, body, header);
+  }
+
+  event(event: BinlogEvent): void {
+    switch (event.getTypeName()) {
+      case 'Rotate':
+        this.#file = event.binlogName!;
+        this.#offset = event.position!;
+        return;
+      case 'Gtid':
+      case 'AnonymousGtid':
+      case 'MariadbGtid':
+        this.#begin(event);
+        return;
+      case 'Xid':
+        this.#commit(event);
+        return;
+      case 'Query':
+        this.#query(event);
+        return;
+      case 'Heartbeat':
+        if (!this.#inside) this.#handOver(true);
+        return;
+      default:
+        // Everything else stands between transactions or says nothing; MariaDB writes 0 inside of them
+        if (!this.#inside && event.nextPosition > 0) this.#advance(event.nextPosition);
+    }
+  }
+
+  failed(error: unknown): void {
+    this.#options.host.failed(error);
+  }
+
+  #learn(body: PacketReader): void {
+    const { host } = this.#options;
+    let followed: FollowedTable | null = null;
+    try {
+      this.#shapes.learn(body, (schema, name) => {
+        followed = host.find(schema, name);
+        return followed;
+      });
+    } catch (error) {
+      if (followed === null) throw error;
+      host.setAside(followed, error);
+    }
+  }
+
+  #rows(type: number, body: PacketReader, header: EventHeader): void {
+    const event = parseRowsEvent(type, body);
+    const shape = this.#shapes.of(event.tableId);
+    if (shape === null) return;
+    const batch = this.#batch;
+    const { rows } = event;
+    const { whole, layout, old, oldLayout, table } = shape;
+    const { skipEvents } = table;
+    if (skipEvents.has(event.kind)) return;
+    const decodeNew = (): Int32Array => {
+      whole.decode(rows, batch.lines);
+      return whole.fieldEnds;
+    };
+    const decodeOld = (): Int32Array => {
+      old.decode(rows, batch.lines);
+      return old.fieldEnds;
+    };
+    try {
+      whole.expectFullImage(event.present, shape.map.name);
+      while (!rows.done) {
+        if (event.kind === 'insert') this.#sink.insert(batch, layout, decodeNew);
+        else if (event.kind === 'delete') this.#sink.remove(batch, oldLayout, decodeOld, layout);
+        else this.#sink.update(batch, oldLayout, decodeOld, layout, decodeNew);
+      }
+    } catch (error) {
+      this.#options.host.setAside(table, error);
+      return;
+    }
+    batch.sourceTimeMs = header.timestamp * 1_000;
+    if (batch.changes >= this.#options.maxRows * 4 || batch.lines.length >= this.#options.maxBytes) this.#handOverPart();
+  }
+
+  #begin(event: BinlogEvent): void {
+    this.#inside = true;
+    this.#gtid = event.gtid ?? null;
+    this.#sink.transactionStart = toPosition(this.#here()).ordinal;
+  }
+
+  #query(event: BinlogEvent): void {
+    const sql = event.query!;
+    const word = /^\s*(?:\/\*.*?\*\/\s*)*([a-z]+)/is.exec(sql)?.[1]?.toLowerCase() ?? '';
+    if (word === 'begin') {
+      if (!this.#inside) this.#begin(event);
+      return;
+    }
+    if (word === 'commit') {
+      this.#commit(event);
+      return;
+    }
+    if (word === 'rollback' && /^\s*rollback\s*$/i.test(sql)) {
+      this.#commit(event);
+      return;
+    }
+    if (word === 'savepoint' || word === 'rollback' || word === 'release' || sql.startsWith('#')) return;
+    if (!this.#inside) this.#begin(event);
+    this.#options.host.statement(this.#batch, {
+      sql,
+      schema: event.schema!,
+      timestampMs: event.timestamp,
+      position: `${this.#file}:${this.#offset}`,
+    });
+    // A statement of its own ends its group; inside a transaction (CREATE … SELECT of MariaDB) the position is 0
+    if (event.nextPosition > 0) this.#commit(event);
+  }
+
+  #commit(event: BinlogEvent): void {
+    this.#inside = false;
+    this.#advance(event.nextPosition);
+    if (this.#gtid !== null) this.#options.gtid?.add(this.#gtid);
+    this.#gtid = null;
+    const batch = this.#batch;
+    batch.transactions += 1;
+    batch.end = toPosition(this.#here());
+    if (batch.sourceTimeMs === 0) batch.sourceTimeMs = event.timestamp;
+    const { queue, maxRows } = this.#options;
+    if (batch.changes >= maxRows || queue.wanted) this.#handOver(false);
+  }
+
+  /** Headers hold 32 bits of the offset; a file can be larger when a single transaction is. */
+  #advance(nextPosition: number): void {
+    const wraps = Math.floor(this.#offset / 2 ** 32);
+    const offset = wraps * 2 ** 32 + nextPosition;
+    this.#offset = offset < this.#offset ? offset + 2 ** 32 : offset;
+  }
+
+  #here(): BinlogPosition {
+    return { file: this.#file, offset: this.#offset, gtid: this.#options.gtid?.toString() ?? null };
+  }
+
+  /** Hands the open batch over at the end of a transaction. An empty one only now and then, to move the position on. */
+  #handOver(idle: boolean): void {
+    const batch = this.#batch;
+    const now = Date.now();
+    if (batch.empty) {
+      if (!idle && (batch.end === null || now - this.#handedOverAt < IDLE_POSITION_MS)) return;
+      batch.end = toPosition(this.#here());
+    }
+    if (idle && !this.#options.queue.wanted) return;
+    this.#handedOverAt = now;
+    this.#push(batch);
+  }
+
+  /** A transaction that outgrows the memory goes on in parts; the target commits with the last one. */
+  #handOverPart(): void {
+    this.#batch.complete = false;
+    this.#push(this.#batch);
+  }
+
+  #push(batch: Batch): void {
+    const { queue } = this.#options;
+    this.#batch = new Batch();
+    queue.push(batch);
+    if (queue.full) this.flow.pause();
+  }
+}

@@ -1,0 +1,150 @@
+import { LineBuffer } from '../copy-text/line-buffer.ts';
+import type { Position } from '../model/position.ts';
+import type { Destination } from '../route/router.ts';
+import type { FollowedTable } from './followed-table.ts';
+
+/**
+ * Changes of whole source transactions, compacted: of several changes of one row only the last remains.
+ *
+ * ```
+ * batch = rounds, applied in order within one Postgres transaction
+ * round = rows of any number of tables (compacted)  |  one change of structure
+ * ```
+ *
+ * Invariants:
+ * 1. A batch ends where a source transaction ends – or is not `complete`, and then the next batch goes on in the
+ *    same Postgres transaction. So a reader of the target never sees half of a source transaction.
+ * 2. Within a round the order of changes of different rows does not matter: first every row whose old version may
+ *    be there is deleted, then every row that remains is inserted. What needs an order begins a new round.
+ */
+export class Batch {
+  /** Lines of the rows to insert; {@link RowEntry} points into it. */
+  readonly lines: LineBuffer;
+  readonly rounds: Round[] = [];
+  /** Row changes that went in, before compaction. */
+  changes = 0;
+  transactions = 0;
+  /** End of the last whole source transaction in it. */
+  end: Position | null = null;
+  /** Source time of the newest change, in ms. */
+  sourceTimeMs = 0;
+  complete = true;
+  /** What value policies changed, for the report. */
+  readonly altered: AlteredValue[] = [];
+
+  constructor(capacity = 256 * 1024) {
+    this.lines = new LineBuffer(capacity);
+  }
+
+  get empty(): boolean {
+    return this.rounds.length === 0;
+  }
+
+  /** The changes of a table at a destination in the current round of rows. */
+  changesOf(table: FollowedTable, destination: Destination, columns: readonly string[]): TableChanges {
+    let round = this.rounds.at(-1);
+    if (round === undefined || round.kind !== 'rows') {
+      round = { kind: 'rows', tables: new Map() };
+      this.rounds.push(round);
+    }
+    let places = round.tables.get(table);
+    if (places === undefined) {
+      places = new Map();
+      round.tables.set(table, places);
+    }
+    let changes = places.get(destination);
+    if (changes === undefined) {
+      changes = new TableChanges(table, destination, columns);
+      places.set(destination, changes);
+    }
+    return changes;
+  }
+}
+
+export type Round = RowsRound | StructureRound;
+
+export interface RowsRound {
+  readonly kind: 'rows';
+  readonly tables: Map<FollowedTable, Map<Destination, TableChanges>>;
+}
+
+/** Statements that change the structure of a table in its destinations. */
+export interface StructureRound {
+  readonly kind: 'structure';
+  /** Before the change, `null` when the table is new to us. */
+  readonly before: FollowedTable | null;
+  /** After the change, `null` when it was dropped. */
+  readonly after: FollowedTable | null;
+  /** What to run, once per destination; `:schema` stands for the quoted schema. */
+  readonly statements: readonly string[];
+  /** The statement of the source, for the record. */
+  readonly cause: string;
+}
+
+/** A value that the policy of its column replaced. */
+export interface AlteredValue {
+  readonly table: string;
+  readonly column: string;
+  readonly key: string;
+  readonly original: string;
+  readonly replacement: string | null;
+}
+
+/** The fate of one row. `end` < 0: it is gone. For rows without a key: how many more (or fewer) of them there are. */
+export interface RowEntry {
+  start: number;
+  end: number;
+  /** Whether a version of it may be in the target from before the batch. */
+  existed: boolean;
+  count: number;
+}
+
+/** The compacted changes of one table at one destination. Keys are COPY fields joined by tabs, as latin1 text. */
+export class TableChanges {
+  readonly table: FollowedTable;
+  readonly destination: Destination;
+  /** The columns of the lines, in their order. */
+  readonly columns: readonly string[];
+  readonly entries = new Map<string, RowEntry>();
+
+  constructor(table: FollowedTable, destination: Destination, columns: readonly string[]) {
+    this.table = table;
+    this.destination = destination;
+    this.columns = columns;
+  }
+
+  /** A row appeared. */
+  insert(key: string, start: number, end: number): void {
+    const entry = this.entries.get(key);
+    if (entry === undefined) this.entries.set(key, { start, end, existed: false, count: 1 });
+    else {
+      entry.start = start;
+      entry.end = end;
+    }
+  }
+
+  /** A row has a new version; its key is the same. */
+  update(key: string, start: number, end: number): void {
+    const entry = this.entries.get(key);
+    if (entry === undefined) this.entries.set(key, { start, end, existed: true, count: 1 });
+    else {
+      entry.start = start;
+      entry.end = end;
+    }
+  }
+
+  /** A row went away. */
+  remove(key: string): void {
+    const entry = this.entries.get(key);
+    if (entry === undefined) this.entries.set(key, { start: 0, end: -1, existed: true, count: 0 });
+    else if (entry.existed) entry.end = -1;
+    else this.entries.delete(key);
+  }
+
+  /** A row of a table without a key appeared (`by` = 1) or went away (−1). The key is the whole line. */
+  count(key: string, start: number, end: number, by: 1 | -1): void {
+    const entry = this.entries.get(key);
+    if (entry === undefined) this.entries.set(key, { start, end, existed: false, count: by });
+    else entry.count += by;
+  }
+}
