@@ -48,6 +48,10 @@ export const SV = {
   versionConflict: 'SV006',
   /** A leader's term is over: DETAIL holds JSON `{"epoch":…,"holder":…}` of the one that runs. */
   leaseLost: 'SV007',
+  /** Import: another worker moved the position of the source. DETAIL holds JSON `{"ordinal":…,"position":…}`. */
+  importPositionMoved: 'SV020',
+  /** Import: a target schema belongs to another source. DETAIL holds JSON `{"schema":…,"source":…}`. */
+  importSchemaTaken: 'SV021',
   /** kv: the version is not the next one of its key: DETAIL holds JSON `{"key":…,"newest":…,"asked":…}`. */
   kvOrdering: 'SV030',
   /** kv: the same or a newer version is published already: DETAIL holds JSON `{"key":…,"known":…}`. */

@@ -10,7 +10,6 @@ export interface MysqlSettings {
   readonly port: number;
   readonly user: string;
   readonly password: string;
-  readonly charset: string;
   readonly connectTimeoutMs: number;
   readonly ssl?: ConnectionOptions['ssl'] | undefined;
   /** `net_read_timeout` and `net_write_timeout` of our sessions. */
@@ -60,7 +59,10 @@ export class MysqlSession {
   }
 
   /** @throws SourceUnavailableError, AuthenticationError, MissingPeerError */
-  static async open(settings: MysqlSettings, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<MysqlSession> {
+  static async open(
+    settings: MysqlSettings,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<MysqlSession> {
     throwIfAborted(signal, `connecting to ${sourceLabel(settings)}`);
     const mysql = await loadMysql();
     const connection = mysql.createConnection(driverOptions(settings));

@@ -158,7 +158,8 @@ export class ChangeReader implements TransportHandler {
       return;
     }
     batch.sourceTimeMs = header.timestamp * 1_000;
-    if (batch.changes >= this.#options.maxRows * 4 || batch.lines.length >= this.#options.maxBytes) this.#handOverPart();
+    if (batch.changes >= this.#options.maxRows * 4 || batch.lines.length >= this.#options.maxBytes)
+      this.#handOverPart();
   }
 
   #begin(event: BinlogEvent): void {

@@ -1,0 +1,62 @@
+import type { Client } from 'pg';
+import { ConfigurationError } from '../../errors.ts';
+import { endClient } from '../../internal/client-guard.ts';
+import { Endpoint } from '../../internal/endpoint/endpoint.ts';
+import type { Topology } from '../config/topology.ts';
+
+/** The Postgres servers of a topology: gives sessions by the server's name. */
+export class Servers {
+  readonly #endpoints = new Map<string, Endpoint>();
+  readonly control: string;
+  readonly names: readonly string[];
+
+  constructor({ servers, control }: Topology) {
+    this.control = control;
+    this.names = [...servers.keys()];
+    for (const [name, settings] of servers) {
+      this.#endpoints.set(name, new Endpoint({ applicationName: 'pg-hypervault import', ...settings }));
+    }
+  }
+
+  endpoint(name: string): Endpoint {
+    const endpoint = this.#endpoints.get(name);
+    if (endpoint !== undefined) return endpoint;
+    throw new ConfigurationError(`there is no server ${JSON.stringify(name)}; known: ${this.names.join(', ')}`);
+  }
+
+  /** A session of its own; the caller ends it with {@link endClient}. */
+  connect(name: string, options: { signal?: AbortSignal | undefined; waitMs?: number } = {}): Promise<Client> {
+    return this.endpoint(name).connect(options);
+  }
+
+  /** Lends a session for some work. */
+  async with<Result>(
+    name: string,
+    work: (client: Client) => Promise<Result>,
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<Result> {
+    const client = await this.connect(name, options);
+    try {
+      return await work(client);
+    } finally {
+      await endClient(client);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#endpoints.values()].map((endpoint) => endpoint.close()));
+  }
+}
+
+/** Runs work in a transaction and rolls it back when it throws. */
+export async function inTransaction<Result>(client: Client, work: () => Promise<Result>): Promise<Result> {
+  await client.query('begin');
+  try {
+    const result = await work();
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    await client.query('rollback').catch(() => {});
+    throw error;
+  }
+}
