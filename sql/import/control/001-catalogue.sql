@@ -17,7 +17,7 @@ create table if not exists :"schema".import_source (
   -- where the rows go: {"kind":"schema","server":…} or {"kind":"shards",…}
   target jsonb not null,
   -- the place from which the tables are consistent with each other
-  high_water numeric(20),
+  high_water numeric(40),
   consistent boolean not null default true,
   -- set by stop-replica, seen by the workers
   stop_requested boolean not null default false,
@@ -25,11 +25,13 @@ create table if not exists :"schema".import_source (
   paused boolean not null default false,
   last_maintenance timestamptz,
   -- the reading worker: how far it is, and when it last heard of the source
-  read_ordinal numeric(20),
+  read_ordinal numeric(40),
   read_position text,
   read_source_time timestamptz,
   read_at timestamptz,
   heard_at timestamptz,
+  -- which server the log was read from, to notice a failover
+  origin text,
   added timestamptz not null default clock_timestamp()
 );
 
@@ -103,7 +105,7 @@ create table if not exists :"schema".import_log (
   segment bigint not null,
   -- whether a source transaction ends with it
   complete boolean not null,
-  ordinal numeric(20),
+  ordinal numeric(40),
   position text,
   gtid text,
   changes bigint not null,

@@ -7,7 +7,7 @@
 -- How far the changes of a source are applied here.
 create table if not exists :"schema".import_position (
   source uuid primary key,
-  ordinal numeric(20) not null,
+  ordinal numeric(40) not null,
   position text not null,
   gtid text,
   -- source time of the newest change applied
@@ -19,13 +19,27 @@ create table if not exists :"schema".import_position (
 )
 with (fillfactor = 50);
 
+-- The structure of each table at that place of the log: as the source had it, and as it stands here. Written with the
+-- position, so that a statement of the source is neither missed nor followed twice.
+create table if not exists :"schema".import_structure (
+  source uuid not null,
+  table_id bigint not null,
+  -- counts the structures the table has had
+  version integer not null,
+  source_structure jsonb not null,
+  target_structure jsonb not null,
+  primary key (source, table_id)
+);
+
 -- Chunks of the initial copy that are done here.
 create table if not exists :"schema".import_chunk (
   source uuid not null,
   table_id bigint not null,
   chunk integer not null,
   -- the place of the log that its rows show
-  ordinal numeric(20) not null,
+  ordinal numeric(40) not null,
+  position text not null,
+  gtid text,
   rows bigint not null,
   finished timestamptz not null default clock_timestamp(),
   primary key (source, table_id, chunk)

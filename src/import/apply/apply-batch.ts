@@ -1,36 +1,71 @@
-import type { ClientBase } from 'pg';
-import { quoteIdentifier } from '../../internal/quote.ts';
-import type { Batch, StructureRound } from '../stream/batch.ts';
+import type { Client } from 'pg';
+import { deleteStructure, putStructure } from '../catalogue/position-rows.ts';
+import { runStatements } from '../ddl/run-statements.ts';
+import { dropViews, restoreViews, type SavedView, saveViews } from '../ddl/user-objects.ts';
+import type { Batch, StructureRound, TableChanges } from '../stream/batch.ts';
+import type { FollowedTable } from '../stream/followed-table.ts';
 import { applyRows } from './apply-rows.ts';
 import type { StageTables } from './stage-tables.ts';
 
+/** What applying a batch needs to know of its server. */
+export interface ApplyTarget {
+  readonly client: Client;
+  readonly server: string;
+  readonly sourceKey: string;
+  readonly stages: StageTables;
+  /** The place of the log that the server has applied. */
+  readonly applied: bigint;
+  /** Tables that were set aside after the batch was read. */
+  readonly aside: ReadonlySet<number>;
+  /** Wraps each step, to find the one that fails; the plain way runs it. */
+  readonly step: (table: FollowedTable, work: () => Promise<void>) => Promise<void>;
+  readonly onLostView: (view: SavedView, reason: string) => void;
+}
+
 /** Runs the rounds of a batch that concern one server, inside a transaction that is open already. */
-export async function applyRounds(
-  client: ClientBase,
-  batch: Batch,
-  server: string,
-  stages: StageTables,
-): Promise<void> {
+export async function applyRounds(batch: Batch, target: ApplyTarget): Promise<{ changes: number; statements: number }> {
+  let changes = 0;
+  let statements = 0;
   for (const round of batch.rounds) {
     if (round.kind === 'structure') {
-      await applyStructure(client, round, server);
+      if (await applyStructure(round, target)) statements += 1;
       continue;
     }
-    for (const places of round.tables.values()) {
-      for (const [destination, changes] of places) {
-        if (destination.server === server) await applyRows(client, batch.lines, changes, stages);
+    for (const [table, places] of round.tables) {
+      if (target.aside.has(table.id)) continue;
+      for (const change of changesAt(places.values(), target.server)) {
+        changes += change.received;
+        await target.step(table, () => applyRows(target.client, batch.lines, change, target.stages));
       }
     }
   }
+  return { changes, statements };
 }
 
-async function applyStructure(client: ClientBase, round: StructureRound, server: string): Promise<void> {
-  const table = round.after ?? round.before;
-  if (table === null) return;
-  for (const destination of table.router.destinations) {
-    if (destination.server !== server) continue;
-    for (const statement of round.statements) {
-      await client.query(statement.replaceAll(':schema', quoteIdentifier(destination.schema)));
-    }
-  }
+function* changesAt(all: Iterable<TableChanges>, server: string): Generator<TableChanges> {
+  for (const changes of all) if (changes.destination.server === server) yield changes;
+}
+
+async function applyStructure(round: StructureRound, target: ApplyTarget): Promise<boolean> {
+  const { before, after } = round;
+  const table = after ?? before;
+  if (table === null || target.aside.has(table.id) || round.transactionStart < target.applied) return false;
+  const destinations = table.router.destinations.filter(({ server }) => server === target.server);
+  if (destinations.length === 0) return false;
+  await target.step(table, async () => {
+    for (const { schema } of destinations) await changeStructure(round, schema, target);
+    const { client, sourceKey } = target;
+    if (after === null) await deleteStructure(client, sourceKey, table.id);
+    else await putStructure(client, sourceKey, { tableId: after.id, version: after.version, source: after.source, target: after.target });
+  });
+  return true;
+}
+
+/** Views of the user stand in the way of dropping or changing a column: they are taken down and put up again. */
+async function changeStructure({ before, statements }: StructureRound, schema: string, target: ApplyTarget): Promise<void> {
+  if (statements.length === 0) return;
+  const views = before === null ? [] : await saveViews(target.client, [{ schema, name: before.target.name }]);
+  await dropViews(target.client, views);
+  await runStatements(target.client, statements, schema);
+  for (const { view, reason } of await restoreViews(target.client, views)) target.onLostView(view, reason);
 }

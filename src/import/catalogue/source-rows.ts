@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg';
-import { SV, sqlStateOf } from '../../internal/sqlstate.ts';
+import { sqlStateOf, SV } from '../../internal/sqlstate.ts';
 import { ReplicaStateError } from '../errors.ts';
 import type { Position } from '../model/position.ts';
 
@@ -33,6 +33,8 @@ export interface SourceRow {
   readonly readSourceTime: Date | null;
   readonly readAt: Date | null;
   readonly heardAt: Date | null;
+  /** Which server the log was read from, when it is resumed by GTID. */
+  readonly origin: string | null;
 }
 
 type Queryable = Pick<ClientBase, 'query'>;
@@ -40,7 +42,7 @@ type Queryable = Pick<ClientBase, 'query'>;
 const COLUMNS = `
   source_id::text as id, key, name, kind, status, reason, mappings, consistent, high_water::text as high_water,
   stop_requested, paused, last_maintenance, read_ordinal::text as read_ordinal, read_position, read_source_time,
-  read_at, heard_at`;
+  read_at, heard_at, origin`;
 
 type Raw = Record<string, unknown>;
 
@@ -64,6 +66,7 @@ function toRow(raw: Raw): SourceRow {
     readSourceTime: raw.read_source_time as Date | null,
     readAt: raw.read_at as Date | null,
     heardAt: raw.heard_at as Date | null,
+    origin: raw.origin as string | null,
   };
 }
 
@@ -100,10 +103,7 @@ export async function insertSource(
     return rows[0]!.id !== null;
   } catch (cause) {
     if (sqlStateOf(cause) !== SV.importSchemaTaken) throw cause;
-    const { schema, source: holder } = JSON.parse((cause as { detail: string }).detail) as {
-      schema: string;
-      source: string;
-    };
+    const { schema, source: holder } = JSON.parse((cause as { detail: string }).detail) as { schema: string; source: string };
     throw new ReplicaStateError(
       `the target schema ${schema} belongs to the source ${holder}; choose another one in schema_mappings of ${source.name}`,
       { cause },
@@ -140,12 +140,7 @@ export async function setFlags(
 }
 
 /** Stores from which place on the tables are consistent with each other. */
-export async function setConsistency(
-  client: Queryable,
-  source: SourceRow,
-  highWater: bigint | null,
-  consistent: boolean,
-): Promise<void> {
+export async function setConsistency(client: Queryable, source: SourceRow, highWater: bigint | null, consistent: boolean): Promise<void> {
   await client.query('update hypervault.import_source set high_water = $2, consistent = $3 where source_id = $1', [
     source.id.toString(),
     highWater === null ? null : highWater.toString(),
@@ -153,28 +148,38 @@ export async function setConsistency(
   ]);
 }
 
-/** The reading worker tells how far it is. `sourceTimeMs` 0: nothing new, but the source was heard of. */
-export async function noteRead(
-  client: Queryable,
-  source: SourceRow,
-  position: Position | null,
-  sourceTimeMs: number,
-): Promise<void> {
+/** What the reading worker tells of itself. */
+export interface ReadProgress {
+  /** `null`: no news since. */
+  readonly position: Position | null;
+  /** Source time of the newest change read; 0: no news. */
+  readonly sourceTimeMs: number;
+  /** Whether the reader stands at the end of the source's log now. */
+  readonly caughtUp: boolean;
+}
+
+export async function noteRead(client: Queryable, source: SourceRow, { position, sourceTimeMs, caughtUp }: ReadProgress): Promise<void> {
   await client.query(
     `update hypervault.import_source
         set read_ordinal = coalesce($2, read_ordinal),
             read_position = coalesce($3, read_position),
             read_source_time = coalesce($4, read_source_time),
-            read_at = case when $4::timestamptz is null then read_at else clock_timestamp() end,
-            heard_at = clock_timestamp()
+            read_at = case when $2::numeric is null then read_at else clock_timestamp() end,
+            heard_at = case when $5 then clock_timestamp() else heard_at end
       where source_id = $1`,
     [
       source.id.toString(),
       position === null ? null : position.ordinal.toString(),
       position?.text ?? null,
       sourceTimeMs === 0 ? null : new Date(sourceTimeMs),
+      caughtUp,
     ],
   );
+}
+
+/** Stores which server the log is read from. */
+export async function setOrigin(client: Queryable, source: SourceRow, origin: string | null): Promise<void> {
+  await client.query('update hypervault.import_source set origin = $2 where source_id = $1', [source.id.toString(), origin]);
 }
 
 export async function deleteSource(client: Queryable, source: SourceRow): Promise<void> {

@@ -76,9 +76,7 @@ export function resolveImportConfig(value: unknown): ImportConfig {
   }
   assertKnownKeys(keysOf(raw), OTHER_SECTIONS, raw.where);
   if (raw.get('import') === undefined) {
-    throw new ConfigurationError(
-      'the configuration has no section "import"; write import: { sources: … } or import: { file: FILE }',
-    );
+    throw new ConfigurationError('the configuration has no section "import"; write import: { sources: … } or import: { file: FILE }');
   }
   const section = raw.section('import');
   assertKnownKeys(keysOf(section), [...GLOBAL_KEYS, 'file', 'pg_conn'], section.where);
@@ -102,9 +100,7 @@ function resolve(raw: RawSection, topology: Topology, warnings: string[]): Impor
       throw new ConfigurationError(`sources.${name}.server: there is no server ${JSON.stringify(source.server)}`);
     }
     if (source.routing !== null && topology.shards === null) {
-      throw new ConfigurationError(
-        `sources.${name}.shard_by needs shards: name servers and their shard ranges in the configuration`,
-      );
+      throw new ConfigurationError(`sources.${name}.shard_by needs shards: name servers and their shard ranges in the configuration`);
     }
     sources.set(name, source);
   }

@@ -29,9 +29,7 @@ async function readYaml(path: string, environment: Readonly<Record<string, strin
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
-    throw new ConfigurationError(`the configuration file ${path} cannot be read: ${(cause as Error).message}`, {
-      cause,
-    });
+    throw new ConfigurationError(`the configuration file ${path} cannot be read: ${(cause as Error).message}`, { cause });
   }
   let value: unknown;
   try {

@@ -1,8 +1,8 @@
-import { parseShardRanges, type RoutingSettings, ShardMap } from '../../core/index.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { CONNECTION_SETTING_KEYS, type ConnectionSettings } from '../../internal/endpoint/settings.ts';
 import { assertKnownKeys } from '../../internal/known-keys.ts';
-import type { RawSection } from './raw.ts';
+import { type RoutingSettings, ShardMap, parseShardRanges } from '../../core/index.ts';
+import { RawSection } from './raw.ts';
 
 /** Where rows can go, and where the catalogue is. */
 export interface Topology {
@@ -36,8 +36,7 @@ export function topologyOfServers(raw: RawSection): Topology {
     const base = raw.section('control').text('server');
     if (base !== undefined) servers.set('control', { ...pick(servers, base), ...servers.get('control') });
   }
-  const controlName =
-    typeof control === 'string' ? control : typeof control === 'object' ? 'control' : [...servers.keys()][0]!;
+  const controlName = typeof control === 'string' ? control : typeof control === 'object' ? 'control' : [...servers.keys()][0]!;
   pick(servers, controlName);
   return { servers, control: controlName, shards: shardsOf(raw, servers) };
 }

@@ -76,11 +76,7 @@ export function parseMysqlType(text: string): MysqlType {
     .slice(open + 1, close)
     .split(',')
     .map(Number);
-  for (const word of bare
-    .slice(close + 1)
-    .toLowerCase()
-    .split(/\s+/))
-    attributes.add(word);
+  for (const word of bare.slice(close + 1).toLowerCase().split(/\s+/)) attributes.add(word);
   return { name, numbers, labels: [], ...flags(attributes) };
 }
 

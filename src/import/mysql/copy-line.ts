@@ -25,7 +25,7 @@ function fieldExpression(source: SourceColumn, target: TargetColumn): string {
   return source.nullable ? `if(${column} is null, '\\\\N', ${value})` : value;
 }
 
-function valueExpression(column: string, source: SourceColumn, target: TargetColumn): string {
+export function valueExpression(column: string, source: SourceColumn, target: TargetColumn): string {
   switch (target.form) {
     case 'plain':
       return plainExpression(column, source);

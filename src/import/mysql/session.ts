@@ -59,10 +59,7 @@ export class MysqlSession {
   }
 
   /** @throws SourceUnavailableError, AuthenticationError, MissingPeerError */
-  static async open(
-    settings: MysqlSettings,
-    { signal }: { signal?: AbortSignal | undefined } = {},
-  ): Promise<MysqlSession> {
+  static async open(settings: MysqlSettings, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<MysqlSession> {
     throwIfAborted(signal, `connecting to ${sourceLabel(settings)}`);
     const mysql = await loadMysql();
     const connection = mysql.createConnection(driverOptions(settings));
@@ -100,45 +97,41 @@ export class MysqlSession {
     throwIfAborted(signal, 'reading from the source');
     return new Promise((resolve, reject) => {
       const options: QueryOptions = { sql, rowsAsArray: true, typeCast: false } as QueryOptions;
-      let failed: unknown;
-      const fail = (error: unknown): void => {
-        if (failed !== undefined) return;
-        failed = error;
-        // A half-read result can only be left behind with its connection
-        this.#connection.destroy();
+      let refused: { error: unknown } | undefined;
+      const settle = (error?: unknown): void => {
         signal?.removeEventListener('abort', onAbort);
-        reject(error);
+        if (error === undefined) resolve();
+        else reject(error);
       };
       const onAbort = (): void => {
+        this.#connection.destroy();
         try {
           throwIfAborted(signal, 'reading from the source');
         } catch (error) {
-          fail(error);
+          settle(error);
         }
       };
       signal?.addEventListener('abort', onAbort, { once: true });
       const query = this.#connection.query(options);
+      // Once the rows are refused the rest is read and thrown away: leaving the result half read would cost the
+      // session, and with it the snapshot it sees
       query.on('result', (row: unknown) => {
-        if (failed !== undefined) return;
-        let goOn: boolean;
+        if (refused !== undefined) return;
         try {
-          goOn = onRow(row as RawRow);
+          if (onRow(row as RawRow)) return;
         } catch (error) {
-          fail(error);
+          refused = { error };
           return;
         }
-        if (goOn) return;
         this.#connection.pause();
-        drained().then(
-          () => this.#connection.resume(),
-          (error: unknown) => fail(error),
-        );
+        drained()
+          .catch((error: unknown) => {
+            refused ??= { error };
+          })
+          .finally(() => this.#connection.resume());
       });
-      query.on('error', (error: Error) => fail(explain(this.label, this.#failure ?? error)));
-      query.on('end', () => {
-        signal?.removeEventListener('abort', onAbort);
-        if (failed === undefined) resolve();
-      });
+      query.on('error', (error: Error) => settle(explain(this.label, this.#failure ?? error)));
+      query.on('end', () => settle(refused?.error));
     });
   }
 

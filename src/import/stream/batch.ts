@@ -29,8 +29,10 @@ export class Batch {
   /** Source time of the newest change, in ms. */
   sourceTimeMs = 0;
   complete = true;
-  /** What value policies changed, for the report. */
-  readonly altered: AlteredValue[] = [];
+  /** Nothing to apply: the reader began anew in the middle of a transaction of which parts were handed over. */
+  isReset = false;
+  /** What value policies changed, for the report; `server` is one that takes the row. */
+  readonly altered: (AlteredValue & { readonly tableId: number; readonly server: string })[] = [];
 
   constructor(capacity = 256 * 1024) {
     this.lines = new LineBuffer(capacity);
@@ -75,15 +77,16 @@ export interface StructureRound {
   readonly before: FollowedTable | null;
   /** After the change, `null` when it was dropped. */
   readonly after: FollowedTable | null;
-  /** What to run, once per destination; `:schema` stands for the quoted schema. */
+  /** What to run, once per destination (`ddl/run-statements.ts`). */
   readonly statements: readonly string[];
   /** The statement of the source, for the record. */
   readonly cause: string;
+  /** Where the source transaction begins: a server that has applied more has applied this too. */
+  readonly transactionStart: bigint;
 }
 
 /** A value that the policy of its column replaced. */
 export interface AlteredValue {
-  readonly table: string;
   readonly column: string;
   readonly key: string;
   readonly original: string;
@@ -106,6 +109,8 @@ export class TableChanges {
   /** The columns of the lines, in their order. */
   readonly columns: readonly string[];
   readonly entries = new Map<string, RowEntry>();
+  /** Changes before compaction. */
+  received = 0;
 
   constructor(table: FollowedTable, destination: Destination, columns: readonly string[]) {
     this.table = table;
@@ -115,6 +120,7 @@ export class TableChanges {
 
   /** A row appeared. */
   insert(key: string, start: number, end: number): void {
+    this.received += 1;
     const entry = this.entries.get(key);
     if (entry === undefined) this.entries.set(key, { start, end, existed: false, count: 1 });
     else {
@@ -125,6 +131,7 @@ export class TableChanges {
 
   /** A row has a new version; its key is the same. */
   update(key: string, start: number, end: number): void {
+    this.received += 1;
     const entry = this.entries.get(key);
     if (entry === undefined) this.entries.set(key, { start, end, existed: true, count: 1 });
     else {
@@ -135,6 +142,7 @@ export class TableChanges {
 
   /** A row went away. */
   remove(key: string): void {
+    this.received += 1;
     const entry = this.entries.get(key);
     if (entry === undefined) this.entries.set(key, { start: 0, end: -1, existed: true, count: 0 });
     else if (entry.existed) entry.end = -1;
@@ -143,6 +151,7 @@ export class TableChanges {
 
   /** A row of a table without a key appeared (`by` = 1) or went away (−1). The key is the whole line. */
   count(key: string, start: number, end: number, by: 1 | -1): void {
+    this.received += 1;
     const entry = this.entries.get(key);
     if (entry === undefined) this.entries.set(key, { start, end, existed: false, count: by });
     else entry.count += by;

@@ -24,9 +24,9 @@ export interface FollowedTable {
  * interrupted and resumed, one for each range of the chunk column's values.
  */
 export interface CopiedAt {
-  /** Changes at or before this ordinal are in every copied row. */
+  /** Changes before this ordinal are in the copied rows (in those below the first range, when there are ranges). */
   readonly all: bigint;
-  /** Ranges copied later than `all`, by their lower bounds in ascending order; empty for most tables. */
+  /** Ranges by their lower bounds, ascending; empty for most tables. */
   readonly ranges: readonly { readonly from: bigint; readonly ordinal: bigint }[];
   /** The column whose values the ranges are of. */
   readonly column: string | null;

@@ -1,7 +1,7 @@
 import { unescapeField } from '../copy-text/fields.ts';
 import { settleLine } from '../mapping/settle-values.ts';
 import type { Destination } from '../route/router.ts';
-import type { Batch } from './batch.ts';
+import type { AlteredValue, Batch } from './batch.ts';
 import type { LineLayout } from './line-layout.ts';
 
 const TAB = 0x09;
@@ -26,6 +26,20 @@ interface PlacedRow {
 export class RowSink {
   /** Where the source transaction in hand begins. */
   transactionStart = 0n;
+  readonly #applied: ReadonlyMap<string, bigint>;
+
+  /**
+   * @param applied - how far each server is, when they are not all at the place where reading begins: after a crash
+   *   between the commits of two servers
+   */
+  constructor(applied: ReadonlyMap<string, bigint> = new Map()) {
+    this.#applied = applied;
+  }
+
+  /** Whether a server has the transaction in hand already. */
+  hasApplied(server: string): boolean {
+    return this.#applied.size > 0 && this.transactionStart < (this.#applied.get(server) ?? 0n);
+  }
 
   insert(batch: Batch, layout: LineLayout, decode: DecodeRow): void {
     const row = this.#place(batch, layout, decode, true);
@@ -50,6 +64,7 @@ export class RowSink {
     const stays = layout.key.length > 0 && old.key === row.key && old.destinations[0] === row.destinations[0];
     if (stays && old.isNews && row.isNews) {
       for (const destination of row.destinations) {
+        if (this.hasApplied(destination.server)) continue;
         batch.changesOf(layout.table, destination, layout.columns).update(row.key, row.start, row.end);
       }
       return;
@@ -60,6 +75,7 @@ export class RowSink {
 
   #appear(batch: Batch, { table, columns, key }: LineLayout, row: PlacedRow): void {
     for (const destination of row.destinations) {
+      if (this.hasApplied(destination.server)) continue;
       const changes = batch.changesOf(table, destination, columns);
       if (key.length === 0) changes.count(row.key, row.start, row.end, 1);
       else changes.insert(row.key, row.start, row.end);
@@ -68,6 +84,7 @@ export class RowSink {
 
   #vanish(batch: Batch, { table, columns, key }: LineLayout, row: PlacedRow): void {
     for (const destination of row.destinations) {
+      if (this.hasApplied(destination.server)) continue;
       const changes = batch.changesOf(table, destination, columns);
       if (key.length === 0) changes.count(row.key, row.start, row.end, -1);
       else changes.remove(row.key);
@@ -79,26 +96,27 @@ export class RowSink {
     const { table, columns } = layout;
     const start = lines.length;
     const ends = decode();
+    let replaced: readonly AlteredValue[] = [];
     if (lines.hasNul) {
       lines.hasNul = false;
       const { line, altered } = settleLine(lines.view(start), { ...table.target, source: table.source }, columns);
-      if (isNew) batch.altered.push(...altered);
+      if (isNew) replaced = altered;
       lines.length = start;
       lines.raw(line);
       findFields(ends, line, start);
     }
     const end = lines.length;
     const field = (index: number): Buffer => lines.view(index === 0 ? start : ends[index - 1]! + 1, ends[index]);
-    return {
-      start,
-      end,
-      key: keyText(layout, lines.bytes, start, end, ends),
-      destinations:
-        table.router.kind === 'fixed'
-          ? table.router.destinations
-          : [table.router.route(layout.route.map((index) => unescapeField(field(index))))],
-      isNews: this.#isNews(layout, field),
-    };
+    const destinations =
+      table.router.kind === 'fixed'
+        ? table.router.destinations
+        : [table.router.route(layout.route.map((index) => unescapeField(field(index))))];
+    const isNews = this.#isNews(layout, field);
+    const { server } = destinations[0]!;
+    if (isNews && !this.hasApplied(server)) {
+      for (const value of replaced) batch.altered.push({ ...value, tableId: table.id, server });
+    }
+    return { start, end, key: keyText(layout, lines.bytes, start, end, ends), destinations, isNews };
   }
 
   #isNews({ table, range }: LineLayout, field: (index: number) => Buffer): boolean {

@@ -1,7 +1,8 @@
 import { Batch } from '../../stream/batch.ts';
+import { FlowGate } from '../../stream/flow-gate.ts';
 import type { BatchQueue } from '../../stream/batch-queue.ts';
 import type { FollowedTable } from '../../stream/followed-table.ts';
-import { RowSink } from '../../stream/row-sink.ts';
+import type { RowSink } from '../../stream/row-sink.ts';
 import type { Charsets } from '../charsets.ts';
 import type { GtidProgress } from './gtid-progress.ts';
 import type { PacketReader } from './packet-reader.ts';
@@ -17,8 +18,12 @@ export interface ChangeReaderHost {
   find(schema: string, name: string): FollowedTable | null;
   /** A table whose rows cannot be read any more. */
   setAside(table: FollowedTable, reason: unknown): void;
-  /** A statement that is not row changes: DDL mostly. May put rounds into the batch. */
-  statement(batch: Batch, statement: SourceStatement): void;
+  /** A statement that is not row changes: DDL mostly. May put rounds into the batch; nothing is read meanwhile. */
+  statement(batch: Batch, statement: SourceStatement, transactionStart: bigint): Promise<void>;
+  /** The source has nothing more for now. */
+  heard(): void;
+  /** A batch that ends with a whole transaction goes to the applier. */
+  handedOver(batch: Batch): void;
   /** The stream ended with an error. */
   failed(error: unknown): void;
 }
@@ -35,8 +40,10 @@ export interface ChangeReaderOptions {
   readonly charsets: Charsets;
   readonly mariadb: boolean;
   readonly start: BinlogPosition;
+  readonly lineage: bigint;
   readonly gtid: GtidProgress | null;
   readonly queue: BatchQueue;
+  readonly sink: RowSink;
   readonly host: ChangeReaderHost;
   /** Hand a batch over at the latest when it holds this many row changes. */
   readonly maxRows: number;
@@ -59,25 +66,25 @@ const IDLE_POSITION_MS = 1_000;
 export class ChangeReader implements TransportHandler {
   readonly #options: ChangeReaderOptions;
   readonly #shapes: TableShapes;
-  readonly #sink = new RowSink();
+  readonly #sink: RowSink;
   #batch = new Batch();
   #file: string;
   #offset: number;
   #inside = false;
   #gtid: string | null = null;
   #handedOverAt = 0;
-  /** Pauses and resumes the transport; set by whoever starts it. */
-  flow: { pause(): void; resume(): void } = { pause: () => {}, resume: () => {} };
+  readonly flow = new FlowGate();
 
   constructor(options: ChangeReaderOptions) {
     this.#options = options;
+    this.#sink = options.sink;
     this.#shapes = new TableShapes(options.charsets, options);
     this.#file = options.start.file;
     this.#offset = options.start.offset;
     options.queue.onWanted = () => {
       if (!this.#inside) this.#handOver(false);
     };
-    options.queue.onRoom = () => this.flow.resume();
+    options.queue.onRoom = () => this.flow.release('queue');
   }
 
   raw(type: number, body: PacketReader, header: EventHeader): void {
@@ -103,6 +110,7 @@ export class ChangeReader implements TransportHandler {
         this.#query(event);
         return;
       case 'Heartbeat':
+        this.#options.host.heard();
         if (!this.#inside) this.#handOver(true);
         return;
       default:
@@ -158,14 +166,13 @@ export class ChangeReader implements TransportHandler {
       return;
     }
     batch.sourceTimeMs = header.timestamp * 1_000;
-    if (batch.changes >= this.#options.maxRows * 4 || batch.lines.length >= this.#options.maxBytes)
-      this.#handOverPart();
+    if (batch.changes >= this.#options.maxRows * 4 || batch.lines.length >= this.#options.maxBytes) this.#handOverPart();
   }
 
   #begin(event: BinlogEvent): void {
     this.#inside = true;
     this.#gtid = event.gtid ?? null;
-    this.#sink.transactionStart = toPosition(this.#here()).ordinal;
+    this.#sink.transactionStart = toPosition(this.#here(), this.#options.lineage).ordinal;
   }
 
   #query(event: BinlogEvent): void {
@@ -185,14 +192,21 @@ export class ChangeReader implements TransportHandler {
     }
     if (word === 'savepoint' || word === 'rollback' || word === 'release' || sql.startsWith('#')) return;
     if (!this.#inside) this.#begin(event);
-    this.#options.host.statement(this.#batch, {
+    this.flow.hold('statement');
+    const statement: SourceStatement = {
       sql,
       schema: event.schema!,
       timestampMs: event.timestamp,
       position: `${this.#file}:${this.#offset}`,
-    });
-    // A statement of its own ends its group; inside a transaction (CREATE … SELECT of MariaDB) the position is 0
-    if (event.nextPosition > 0) this.#commit(event);
+    };
+    this.#options.host.statement(this.#batch, statement, this.#sink.transactionStart).then(
+      () => {
+        // A statement of its own ends its group; inside a transaction (CREATE … SELECT of MariaDB) the position is 0
+        if (event.nextPosition > 0) this.#commit(event);
+        this.flow.release('statement');
+      },
+      (error: unknown) => this.failed(error),
+    );
   }
 
   #commit(event: BinlogEvent): void {
@@ -202,7 +216,7 @@ export class ChangeReader implements TransportHandler {
     this.#gtid = null;
     const batch = this.#batch;
     batch.transactions += 1;
-    batch.end = toPosition(this.#here());
+    batch.end = toPosition(this.#here(), this.#options.lineage);
     if (batch.sourceTimeMs === 0) batch.sourceTimeMs = event.timestamp;
     const { queue, maxRows } = this.#options;
     if (batch.changes >= maxRows || queue.wanted) this.#handOver(false);
@@ -225,7 +239,7 @@ export class ChangeReader implements TransportHandler {
     const now = Date.now();
     if (batch.empty) {
       if (!idle && (batch.end === null || now - this.#handedOverAt < IDLE_POSITION_MS)) return;
-      batch.end = toPosition(this.#here());
+      batch.end = toPosition(this.#here(), this.#options.lineage);
     }
     if (idle && !this.#options.queue.wanted) return;
     this.#handedOverAt = now;
@@ -241,7 +255,8 @@ export class ChangeReader implements TransportHandler {
   #push(batch: Batch): void {
     const { queue } = this.#options;
     this.#batch = new Batch();
+    if (batch.complete) this.#options.host.handedOver(batch);
     queue.push(batch);
-    if (queue.full) this.flow.pause();
+    if (queue.full) this.flow.hold('queue');
   }
 }

@@ -10,11 +10,27 @@ export interface BinlogPosition {
 
 /** Offsets need 40 bits: a file may outgrow 4 GiB when a single transaction does. */
 const OFFSET_BITS = 40n;
+const LINEAGE_BITS = 80n;
 
-/** Binlog files are numbered in the order they are written; so file number and offset together are a total order. */
-export function toPosition({ file, offset, gtid }: BinlogPosition): Position {
+/**
+ * Binlog files are numbered in the order they are written; so file number and offset together are a total order.
+ *
+ * @param lineage - counts the failovers of the source: a new server numbers its files anew, and its places have to
+ *   come after those of the one before
+ */
+export function toPosition({ file, offset, gtid }: BinlogPosition, lineage = 0n): Position {
   const number = BigInt(/\.(\d+)$/.exec(file)?.[1] ?? '0');
-  return { ordinal: (number << OFFSET_BITS) | BigInt(offset), text: `${file}:${offset}`, gtid };
+  const ordinal = (lineage << LINEAGE_BITS) | (number << OFFSET_BITS) | BigInt(offset);
+  return { ordinal, text: `${file}:${offset}`, gtid };
+}
+
+export function lineageOf({ ordinal }: Position): bigint {
+  return ordinal >> LINEAGE_BITS;
+}
+
+/** The place at which reading begins on another server of the topology: the same GTID, the next lineage. */
+export function nextLineage(position: Position): Position {
+  return { ...position, ordinal: (lineageOf(position) + 1n) << LINEAGE_BITS };
 }
 
 export function fromPosition(position: Position): BinlogPosition {

@@ -1,0 +1,48 @@
+import { ReplicaStateError } from '../errors.ts';
+import { isLocked } from '../catalogue/lock.ts';
+import { forgetSource } from '../catalogue/position-rows.ts';
+import { deleteSource, getSource, insertSource, setFlags, setStatus } from '../catalogue/source-rows.ts';
+import type { SourceConfig } from '../config/source-config.ts';
+import { serversOf } from '../workers/load-tables.ts';
+import { type EngineContext, sourceConfig } from './context.ts';
+
+/** Registers a source of the configuration. `added` is false when it is there already. */
+export async function addSource(context: EngineContext, name: string): Promise<{ readonly added: boolean }> {
+  const config = sourceConfig(context, name);
+  const added = await context.control((client) =>
+    insertSource(client, { name, kind: config.kind, mappings: config.schemaMappings, target: targetOf(context, config) }),
+  );
+  if (!added) context.log.warn(`the source ${name} is registered already`);
+  return { added };
+}
+
+/** Where a source's rows go, for comparing with other sources. */
+export function targetOf(context: EngineContext, config: SourceConfig): object {
+  return config.routing === null
+    ? { kind: 'schema', server: config.server ?? context.config.topology.control }
+    : { kind: 'shards' };
+}
+
+/** Takes a source out of the catalogue; what was replicated stays. */
+export async function dropSource(context: EngineContext, name: string): Promise<void> {
+  const source = await context.control((client) => getSource(client, name));
+  if (await context.control((client) => isLocked(client, source))) {
+    throw new ReplicaStateError(`the source ${name} is ${source.status}; stop it first`);
+  }
+  const config = context.config.sources.get(name);
+  const servers = config === undefined ? context.servers.names : serversOf(context, config);
+  for (const server of servers) await context.servers.with(server, (client) => forgetSource(client, source.key));
+  await context.control((client) => deleteSource(client, source));
+}
+
+/** Lets a source that ended in an error be started again. */
+export async function enableReplica(context: EngineContext, name: string): Promise<void> {
+  const source = await context.control((client) => getSource(client, name));
+  if (await context.control((client) => isLocked(client, source))) {
+    throw new ReplicaStateError(`the source ${name} is ${source.status} in another process; there is nothing to enable`);
+  }
+  await context.control(async (client) => {
+    await setFlags(client, source, { stopRequested: false, paused: false });
+    await setStatus(client, source, 'stopped');
+  });
+}

@@ -1,0 +1,41 @@
+import type { Client } from 'pg';
+import type { EndpointPool } from '../../internal/endpoint/pool.ts';
+import type { Servers } from '../catalogue/servers.ts';
+import type { ImportConfig } from '../config/import-config.ts';
+import type { SourceConfig } from '../config/source-config.ts';
+import type { MappingOptions } from '../mapping/map-table.ts';
+import type { Notifier } from '../notify/notifier.ts';
+import type { Places } from '../route/places.ts';
+import type { ImportSource } from '../source/import-source.ts';
+import { ConfigurationError } from '../../errors.ts';
+import type { ImportLog } from '../log/import-log.ts';
+
+/** What every command works with. */
+export interface EngineContext {
+  readonly config: ImportConfig;
+  readonly servers: Servers;
+  readonly places: Places;
+  readonly log: ImportLog;
+  readonly notifier: Notifier;
+  /** Lends a session on the control database. */
+  control<Result>(work: (client: Client) => Promise<Result>): Promise<Result>;
+  readonly controlPool: EndpointPool;
+  openSource(source: SourceConfig): Promise<ImportSource>;
+}
+
+export function sourceConfig({ config }: EngineContext, name: string): SourceConfig {
+  const source = config.sources.get(name);
+  if (source !== undefined) return source;
+  throw new ConfigurationError(`there is no source ${JSON.stringify(name)} in the configuration; known: ${[...config.sources.keys()].join(', ') || 'none'}`);
+}
+
+/** How tables of a source are mapped. */
+export function mappingOptions({ config }: EngineContext, source: SourceConfig, postgis: boolean): MappingOptions {
+  return {
+    postgis,
+    timestamptz: source.timestamptz,
+    overrides: config.overrides,
+    valuePolicies: source.valuePolicies,
+    keepGenerated: source.keepGenerated,
+  };
+}

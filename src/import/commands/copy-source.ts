@@ -1,0 +1,270 @@
+import { AbortedError, HypervaultError } from '../../errors.ts';
+import { Backoff } from '../../internal/backoff.ts';
+import { sleep } from '../../internal/sleep.ts';
+import { qualify } from '../apply/table-sql.ts';
+import { deleteChunks } from '../catalogue/chunk-rows.ts';
+import { noteError } from '../catalogue/error-rows.ts';
+import { noteLostView } from '../catalogue/lost-views.ts';
+import { putStructure, readPosition, setPosition } from '../catalogue/position-rows.ts';
+import { inTransaction } from '../catalogue/servers.ts';
+import { setConsistency, type SourceRow } from '../catalogue/source-rows.ts';
+import { listTables, putTable, setCopied, setTableState, type TableRow } from '../catalogue/table-rows.ts';
+import type { SourceConfig } from '../config/source-config.ts';
+import type { Position } from '../model/position.ts';
+import { qualifiedName } from '../model/source-table.ts';
+import type { TargetIndex } from '../model/target-table.ts';
+import { loadingSchema } from '../mapping/names.ts';
+import { earliest, latest, TableCopy } from '../snapshot/copy-job.ts';
+import { copyTables } from '../snapshot/copy-tables.ts';
+import { prepareTarget, dropLoadingSchemas } from '../snapshot/prepare-target.ts';
+import { type CopyProgress, ProgressMeter } from '../snapshot/progress.ts';
+import { swapTables } from '../snapshot/swap-tables.ts';
+import type { ImportSource } from '../source/import-source.ts';
+import { routerOf } from '../workers/load-tables.ts';
+import { messageOf } from '../workers/message-of.ts';
+import { syncRemedy } from '../workers/statement-host.ts';
+import type { EngineContext } from './context.ts';
+import type { PlannedTable, Survey } from './survey.ts';
+
+export interface CopySourceOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
+  /** Goes on with what an interrupted run left; off, everything is copied anew. */
+  readonly resume: boolean;
+  /** Without rows (`copy-schema`). */
+  readonly structureOnly?: boolean | undefined;
+}
+
+/** What was copied. */
+export interface CopyResult {
+  readonly tables: readonly { readonly table: string; readonly rows: number; readonly failure: string | null }[];
+  readonly rows: number;
+  readonly durationMs: number;
+}
+
+/** A copy of some tables of a source: the steps share what they know here. */
+export class SourceCopy {
+  readonly #context: EngineContext;
+  readonly #config: SourceConfig;
+  readonly #source: SourceRow;
+  readonly #options: CopySourceOptions;
+
+  constructor(context: EngineContext, config: SourceConfig, source: SourceRow, options: CopySourceOptions) {
+    this.#context = context;
+    this.#config = config;
+    this.#source = source;
+    this.#options = options;
+  }
+
+  /**
+   * Copies the surveyed tables and puts them in their places.
+   *
+   * @param isPart - tables beside others that are followed already (`refresh-schema`, `sync-tables`): the stored
+   *   position stays, and changes that the copied rows show are left out when they come by
+   */
+  async run(openSource: () => Promise<ImportSource>, survey: Survey, { isPart }: { isPart: boolean }): Promise<CopyResult> {
+    const startedAt = Date.now();
+    const { copies, keep } = await this.#register(survey);
+    await this.#checkKept(copies, keep);
+    for (const server of this.#serversOf(copies)) {
+      await this.#context.servers.with(server, async (client) => {
+        const fresh = copies.filter(({ row }) => !keep.has(row.id)).map(({ row }) => row.id);
+        await deleteChunks(client, this.#source.key, fresh);
+        await prepareTarget(client, server, copies, { keep, fillfactors: this.#context.config.fillfactors });
+      });
+    }
+    const pending = await this.#copyRows(openSource, copies);
+    const good = copies.filter(({ failure }) => failure === null);
+    await this.#takePlaces(good, isPart);
+    await this.#finish(good, pending, isPart);
+    return {
+      tables: copies.map(({ name, rows, failure }) => ({ table: name, rows, failure })),
+      rows: copies.reduce((sum, { rows }) => sum + rows, 0),
+      durationMs: Date.now() - startedAt,
+    };
+  }
+
+  /** Enters the tables into the catalogue. A table whose structure is the one of an interrupted copy goes on from there. */
+  async #register(survey: Survey): Promise<{ copies: TableCopy[]; keep: Set<number> }> {
+    const { resume } = this.#options;
+    const keep = new Set<number>();
+    const copies = await this.#context.control(async (client) => {
+      const known = new Map((await listTables(client, this.#source)).map((row) => [qualifiedName(row.source), row]));
+      const result: TableCopy[] = [];
+      for (const planned of survey.tables) {
+        const old = known.get(qualifiedName(planned.source));
+        const goesOn = resume && old !== undefined && old.state === 'copying' && old.chunks !== null && isSame(old, planned);
+        const row = goesOn ? old : await putTable(client, this.#source, planned);
+        if (goesOn) keep.add(row.id);
+        result.push(new TableCopy(row, routerOf(this.#context, this.#config, row)));
+      }
+      for (const { source, reason } of survey.leftOut) {
+        const target = { schema: this.#config.schemaMappings[source.schema]!, name: source.name, ...EMPTY };
+        const row = await putTable(client, this.#source, { source, target, routing: { kind: 'one' } });
+        await setTableState(client, row.id, 'aside', reason);
+      }
+      return result;
+    });
+    return { copies, keep };
+  }
+
+  /** A kept table whose loading table is gone – the run was cut off after the swap – begins anew. */
+  async #checkKept(copies: readonly TableCopy[], keep: Set<number>): Promise<void> {
+    for (const copy of copies) {
+      if (!keep.has(copy.row.id)) continue;
+      for (const { server, schema } of copy.router.destinations) {
+        const there = await this.#context.servers.with(server, async (client) => {
+          const { rows } = await client.query<{ there: boolean }>('select to_regclass($1) is not null as there', [
+            qualify(loadingSchema(schema), copy.row.target.name),
+          ]);
+          return rows[0]!.there;
+        });
+        if (there) continue;
+        keep.delete(copy.row.id);
+        copy.plan = null;
+        break;
+      }
+    }
+  }
+
+  /** Copies; a lost connection costs the chunk in hand, and the rest is copied as of a later moment. */
+  async #copyRows(openSource: () => Promise<ImportSource>, copies: readonly TableCopy[]): Promise<ReadonlyMap<number, readonly TargetIndex[]>> {
+    const { signal, onProgress = () => {} } = this.#options;
+    const backoff = new Backoff({ baseMs: 500, maxMs: 15_000 });
+    const estimatedRows = copies.reduce((sum, { row }) => sum + row.source.estimatedRows, 0);
+    for (;;) {
+      const source = await openSource();
+      try {
+        const workers = Math.min(this.#config.copyWorkers, Math.max(1, copies.length * 4));
+        const snapshot = await source.openSnapshot({ workers, lockTimeoutMs: this.#config.lockTimeoutMs, signal });
+        try {
+          const rowsBefore = copies.reduce((sum, { rows }) => sum + rows, 0);
+          return await copyTables({
+            servers: this.#context.servers,
+            source: this.#source,
+            snapshot,
+            copies,
+            meter: new ProgressMeter({ tables: copies.length, estimatedRows, rowsBefore }, onProgress),
+            maxMemoryBytes: this.#config.copyMaxMemoryBytes,
+            structureOnly: this.#options.structureOnly ?? false,
+            control: (work) => this.#context.control(work),
+            schemaOf: ({ schema }) => loadingSchema(schema),
+            onShortfall: (copy, { what, sql, message }) =>
+              this.#note(copy, `${what} could not be made: ${message}`, sql, 'make it by hand, or mend the rows and copy the table again'),
+            onFailure: (copy, error) => this.#onFailure(copy, error),
+            signal,
+          });
+        } finally {
+          await snapshot.release();
+        }
+      } catch (error) {
+        if (error instanceof AbortedError || !(error instanceof HypervaultError) || !error.retryable) throw error;
+        const delay = backoff.next();
+        this.#context.log.warn(`${this.#config.name}: the copy stopped and goes on in ${Math.round(delay)} ms: ${messageOf(error)}`);
+        await sleep(delay, { signal, what: 'copying' });
+      } finally {
+        await source.close();
+      }
+    }
+  }
+
+  async #onFailure(copy: TableCopy, error: unknown): Promise<void> {
+    const message = messageOf(error);
+    const { where, detail } = error as { where?: string; detail?: string };
+    const remedy = syncRemedy(copy.row.source);
+    await this.#note(copy, message, detail ?? where ?? null, remedy);
+    await this.#context.control((client) => setTableState(client, copy.row.id, 'aside', message));
+    this.#context.notifier.notify({ level: 'error', source: this.#config.name, table: copy.name, message, remedy });
+  }
+
+  #note(copy: TableCopy, message: string, sql: string | null, remedy: string): Promise<void> {
+    this.#context.log.error(`${this.#config.name}: ${copy.name}: ${message}`);
+    return this.#context.control(async (client) => {
+      await noteError(client, this.#source, { phase: 'copy', tableId: copy.row.id, table: copy.name, message, sql, remedy });
+    });
+  }
+
+  /** On each server all tables take their places in one transaction, together with the position to read on from. */
+  async #takePlaces(copies: readonly TableCopy[], isPart: boolean): Promise<void> {
+    if (copies.length === 0) return;
+    const start = earliest(copies.flatMap((copy) => copy.positions()));
+    for (const server of this.#serversOf(copies)) {
+      await this.#context.servers.with(server, async (client) => {
+        const tables = copies.map(({ row, router }) => ({
+          target: row.target,
+          destinations: router.destinations.filter((destination) => destination.server === server),
+        }));
+        const lost = await inTransaction(client, async () => {
+          const views = await swapTables(client, tables, {
+            lockTimeoutMs: this.#config.lockTimeoutMs,
+            grantSelectTo: this.#config.grantSelectTo,
+          });
+          for (const { row } of copies) {
+            await putStructure(client, this.#source.key, { tableId: row.id, version: row.version, source: row.source, target: row.target });
+          }
+          if (!isPart) await setPosition(client, this.#source.key, start);
+          await deleteChunks(client, this.#source.key, copies.map(({ row }) => row.id));
+          return views;
+        });
+        for (const { view, reason } of lost) {
+          this.#context.log.error(`${this.#config.name}: the view ${view.schema}.${view.name} no longer fits: ${reason}`);
+          await this.#context.control((control) => noteLostView(control, view, reason));
+        }
+        const schemas = new Set(tables.flatMap(({ destinations }) => destinations.map(({ schema }) => schema)));
+        await dropLoadingSchemas(client, schemas);
+      });
+    }
+  }
+
+  async #finish(copies: readonly TableCopy[], pending: ReadonlyMap<number, readonly TargetIndex[]>, isPart: boolean): Promise<void> {
+    if (copies.length === 0) return;
+    const last = latest(copies.flatMap((copy) => copy.positions()));
+    const applied = isPart ? await this.#appliedPosition(copies) : earliest(copies.flatMap((copy) => copy.positions()));
+    await this.#context.control(async (client) => {
+      for (const copy of copies) await setCopied(client, copy.row.id, copy.copiedAt(), pending.get(copy.row.id) ?? []);
+      await setConsistency(client, this.#source, last.ordinal, applied.ordinal >= last.ordinal);
+    });
+  }
+
+  async #appliedPosition(copies: readonly TableCopy[]): Promise<Position> {
+    const positions: Position[] = [];
+    for (const server of this.#serversOf(copies)) {
+      const row = await this.#context.servers.with(server, (client) => readPosition(client, this.#source.key));
+      if (row !== null) positions.push(row.position);
+    }
+    return earliest(positions);
+  }
+
+  #serversOf(copies: readonly TableCopy[]): Set<string> {
+    return new Set(copies.flatMap((copy) => copy.servers));
+  }
+}
+
+const EMPTY = {
+  columns: [],
+  primaryKey: [],
+  identity: { kind: 'whole-row' },
+  indexes: [],
+  checks: [],
+  comment: '',
+  remarks: [],
+} as const;
+
+/** Whether a table is still the one whose copy was begun: estimates may differ. */
+function isSame(row: TableRow, planned: PlannedTable): boolean {
+  const bare = ({ estimatedRows: _, estimatedBytes: __, ...rest }: PlannedTable['source']): unknown => rest;
+  return (
+    canonical(bare(row.source)) === canonical(bare(planned.source)) &&
+    canonical(row.target) === canonical(planned.target) &&
+    canonical(row.routing) === canonical(planned.routing)
+  );
+}
+
+/** JSON with sorted keys: jsonb does not keep their order. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, item: unknown) =>
+    typeof item === 'object' && item !== null && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : item,
+  );
+}

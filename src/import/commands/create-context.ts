@@ -1,0 +1,49 @@
+import type { Client } from 'pg';
+import { Servers } from '../catalogue/servers.ts';
+import { resolveImportConfig } from '../config/import-config.ts';
+import { readImportConfig } from '../config/read-config.ts';
+import { SILENT } from '../log/import-log.ts';
+import { Notifier } from '../notify/notifier.ts';
+import type { ReplicaEngineOptions } from '../options.ts';
+import { Places } from '../route/places.ts';
+import type { EngineContext } from './context.ts';
+import { openSource } from './open-source.ts';
+
+export interface OpenContext {
+  readonly context: EngineContext;
+  readonly close: () => Promise<void>;
+}
+
+/** Reads the configuration and makes what all commands share. Connects to nothing yet. */
+export async function createContext(options: ReplicaEngineOptions): Promise<OpenContext> {
+  const config =
+    typeof options.config === 'string'
+      ? await readImportConfig(options.config, options.environment)
+      : resolveImportConfig(options.config);
+  const log = options.logger ?? SILENT;
+  for (const warning of config.warnings) log.warn(warning);
+  const servers = new Servers(config.topology);
+  const controlPool = servers.endpoint(servers.control).createPool({ max: 4, waitTimeoutMs: 10_000 });
+  const context: EngineContext = {
+    config,
+    servers,
+    places: new Places(config.topology),
+    log,
+    notifier: new Notifier(options.onNotice === undefined ? [] : [options.onNotice], log),
+    controlPool,
+    control: async (work) => {
+      const client = await controlPool.connect();
+      let broken = false;
+      try {
+        return await work(client as unknown as Client);
+      } catch (error) {
+        broken = true;
+        throw error;
+      } finally {
+        client.release(broken);
+      }
+    },
+    openSource,
+  };
+  return { context, close: () => servers.close() };
+}

@@ -1,0 +1,65 @@
+import { lockSource } from '../catalogue/lock.ts';
+import { getSource, setConsistency, setFlags, setOrigin, setStatus } from '../catalogue/source-rows.ts';
+import { deleteTable, listTables } from '../catalogue/table-rows.ts';
+import { PreflightError } from '../errors.ts';
+import { qualifiedName } from '../model/source-table.ts';
+import { messageOf } from '../workers/message-of.ts';
+import { type EngineContext, sourceConfig } from './context.ts';
+import { type CopyResult, SourceCopy, type CopySourceOptions } from './copy-source.ts';
+import { grantSchemas } from './grants.ts';
+import { stopReplica } from './stop-replica.ts';
+import { surveySource } from './survey.ts';
+
+export type InitOptions = Partial<CopySourceOptions>;
+
+/**
+ * Copies everything a source maps and leaves the replica ready to be started. An interrupted run goes on where it was.
+ *
+ * @throws PreflightError with everything that is wrong, before anything is changed
+ */
+export async function initReplica(context: EngineContext, name: string, options: InitOptions = {}): Promise<CopyResult> {
+  const config = sourceConfig(context, name);
+  await stopReplica(context, name, { signal: options.signal });
+  const before = await context.control((client) => getSource(client, name));
+  const lock = await lockSource(context.servers, before, { waitMs: 5_000, signal: options.signal });
+  const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
+  try {
+    const reader = await context.openSource(config);
+    const survey = await surveySource(context, config, reader).finally(() => reader.close());
+    if (survey.problems.some(({ level }) => level === 'error')) {
+      const error = new PreflightError(name, survey.problems);
+      await context.control((client) => setStatus(client, before, 'error', error.message));
+      throw error;
+    }
+    for (const { table, message } of survey.problems) context.log.warn(`${name}: ${table === null ? '' : `${table}: `}${message}`);
+    const resume = (options.resume ?? true) && (before.status === 'initialising' || before.status === 'error');
+    await context.control(async (client) => {
+      await setStatus(client, before, 'initialising');
+      await setFlags(client, before, { stopRequested: false, paused: false });
+      await setConsistency(client, before, null, false);
+      if (resume) return;
+      const wanted = new Set([...survey.tables.map(({ source }) => source), ...survey.leftOut.map(({ source }) => source)].map(qualifiedName));
+      for (const row of await listTables(client, before)) {
+        if (!wanted.has(qualifiedName(row.source))) await deleteTable(client, row.id);
+      }
+    });
+    try {
+      await grantSchemas(context, config);
+      const copy = new SourceCopy(context, config, before, { ...options, resume, signal });
+      const result = await copy.run(() => context.openSource(config), survey, { isPart: false });
+      const origin = await context.openSource(config);
+      const identity = await origin.identity().finally(() => origin.close());
+      await context.control(async (client) => {
+        await setOrigin(client, before, identity);
+        await setStatus(client, before, 'initialised');
+      });
+      return result;
+    } catch (error) {
+      // A run that was only stopped goes on as it is
+      if (!signal.aborted) await context.control((client) => setStatus(client, before, 'error', messageOf(error)));
+      throw error;
+    }
+  } finally {
+    await lock.release();
+  }
+}

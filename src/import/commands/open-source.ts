@@ -1,0 +1,12 @@
+import type { SourceConfig } from '../config/source-config.ts';
+import { MysqlSource } from '../mysql/mysql-source.ts';
+import type { ImportSource } from '../source/import-source.ts';
+import { ConfigurationError } from '../../errors.ts';
+
+/** Connects to a source of either kind. */
+export async function openSource(config: SourceConfig): Promise<ImportSource> {
+  if (config.mysql !== null) {
+    return MysqlSource.open({ settings: config.mysql, serverId: config.serverId, gtid: config.gtidEnable });
+  }
+  throw new ConfigurationError(`sources.${config.name}: type pgsql is not there yet`);
+}

@@ -1,0 +1,107 @@
+import type { StoredRouting } from '../catalogue/table-rows.ts';
+import type { SourceConfig } from '../config/source-config.ts';
+import type { RouteBy } from '../config/routing-config.ts';
+import type { Problem } from '../errors.ts';
+import { UnmappableTable } from '../mapping/map-table.ts';
+import { spreadTables } from '../mapping/spread-tables.ts';
+import { qualifiedName, type SourceTable } from '../model/source-table.ts';
+import type { TargetTable } from '../model/target-table.ts';
+import { chooseRouting } from '../route/table-routing.ts';
+import type { ImportSource } from '../source/import-source.ts';
+import { hasPostgis } from '../workers/replica.ts';
+import { serversOf } from '../workers/load-tables.ts';
+import { type EngineContext, mappingOptions } from './context.ts';
+import { checkTarget } from './target-checks.ts';
+import { isWanted } from './wanted.ts';
+
+/** A table that can be copied, with its place. */
+export interface PlannedTable {
+  readonly source: SourceTable;
+  readonly target: TargetTable;
+  readonly routing: StoredRouting;
+  readonly by: RouteBy | null;
+}
+
+/** What is there to copy, and everything that stands against it. */
+export interface Survey {
+  readonly tables: readonly PlannedTable[];
+  /** Tables of the source that are left out because they cannot be mapped. */
+  readonly leftOut: readonly { readonly source: SourceTable; readonly reason: string }[];
+  readonly problems: readonly Problem[];
+}
+
+/**
+ * Looks at source, target and configuration together and changes nothing.
+ * A problem of one table leaves out that table (a warning); a problem of the server is an error.
+ */
+export async function surveySource(
+  context: EngineContext,
+  config: SourceConfig,
+  source: ImportSource,
+  { schemas = Object.keys(config.schemaMappings) }: { schemas?: readonly string[] } = {},
+): Promise<Survey> {
+  const problems: Problem[] = [...(await source.preflight(schemas))];
+  const servers = serversOf(context, config);
+  const postgis = await hasPostgis(context, servers[0]!);
+  const options = mappingOptions(context, config, postgis);
+  const found = (await source.readTables(schemas)).filter((table) => isWanted(config, table));
+  const planned: PlannedTable[] = [];
+  const leftOut: { source: SourceTable; reason: string }[] = [];
+  for (const table of found) {
+    const choice = chooseRouting(table, config.routing);
+    if ('problem' in choice) {
+      problems.push({ level: 'error', table: qualifiedName(table), message: choice.problem });
+      continue;
+    }
+    try {
+      const target = source.mapTable(table, schemaFor(config, table, choice.routing), options);
+      planned.push({ source: table, target, routing: choice.routing, by: choice.by });
+    } catch (error) {
+      if (!(error instanceof UnmappableTable)) throw error;
+      leftOut.push({ source: table, reason: error.reasons.join('; ') });
+      for (const reason of error.reasons) problems.push({ level: 'warning', table: qualifiedName(table), message: `left out: ${reason}` });
+    }
+  }
+  const tables = spreadTables(planned);
+  for (const { source: table, target } of tables) {
+    const name = qualifiedName(table);
+    if (target.identity.kind === 'whole-row') {
+      problems.push({ level: 'warning', table: name, message: 'it has no key: changes are applied by comparing whole rows, which is slow' });
+    }
+    if (!table.transactional) {
+      problems.push({ level: 'warning', table: name, message: 'its engine has no transactions: it is locked against writing while it is copied' });
+    }
+    for (const remark of target.remarks) problems.push({ level: 'warning', table: name, message: remark });
+  }
+  problems.push(...missingTables(config, found));
+  problems.push(...cascadeWarnings(tables));
+  for (const server of servers) problems.push(...(await checkTarget(context, config, server, tables)));
+  return { tables, leftOut, problems };
+}
+
+function schemaFor(config: SourceConfig, table: SourceTable, routing: StoredRouting): string {
+  const mapped = config.schemaMappings[table.schema]!;
+  return routing.kind === 'reference' ? (config.routing?.referenceSchema ?? mapped) : mapped;
+}
+
+/** Names in limit_tables that nobody has: mostly a slip of the hand. */
+function missingTables(config: SourceConfig, found: readonly SourceTable[]): Problem[] {
+  const names = new Set(found.map(qualifiedName));
+  return config.limitTables
+    .filter((name) => !names.has(name) && !config.skipTables.includes(name))
+    .map((name) => ({ level: 'warning' as const, table: name, message: 'limit_tables names it, and there is no such table' }));
+}
+
+/** MySQL does not log what a foreign key's CASCADE or SET NULL does to the children. */
+function cascadeWarnings(tables: readonly PlannedTable[]): Problem[] {
+  return tables.flatMap(({ source }) =>
+    source.foreignKeys
+      .filter(({ onDelete, onUpdate }) => /cascade|set null/.test(`${onDelete} ${onUpdate}`))
+      .filter(({ parentTable }) => !tables.some((other) => other.source.name === parentTable))
+      .map(({ name, parentTable }) => ({
+        level: 'warning' as const,
+        table: qualifiedName(source),
+        message: `the foreign key ${name} changes rows when ${parentTable} changes, and ${parentTable} is not replicated: those changes are in no log`,
+      })),
+  );
+}

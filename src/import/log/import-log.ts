@@ -1,0 +1,9 @@
+/** Where the import tells what it does; has the shape of console and of pino. Silent by default. */
+export interface ImportLog {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+export const SILENT: ImportLog = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };

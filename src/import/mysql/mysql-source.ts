@@ -1,0 +1,136 @@
+import { mapTable, type MappingOptions } from '../mapping/map-table.ts';
+import type { Problem } from '../errors.ts';
+import type { Position } from '../model/position.ts';
+import type { SourceTable } from '../model/source-table.ts';
+import type { TargetTable } from '../model/target-table.ts';
+import type { ChangeStream, FollowOptions, ImportSource } from '../source/import-source.ts';
+import type { Snapshot } from '../source/snapshot.ts';
+import { ChangeReader } from './binlog/change-reader.ts';
+import { gtidProgress } from './binlog/gtid-progress.ts';
+import { fromPosition, lineageOf } from './binlog/position.ts';
+import { BinlogTransport } from './binlog/transport.ts';
+import { Charsets } from './charsets.ts';
+import { StatementFollower } from './ddl/statement-follower.ts';
+import { readFlavour, type ServerFlavour } from './flavour.ts';
+import { readSourceTables } from './information-schema.ts';
+import { preflightMysql } from './preflight.ts';
+import { MysqlSession, type MysqlSettings, sourceLabel } from './session.ts';
+import { openSnapshot } from './snapshot.ts';
+import { currentPosition } from './status.ts';
+
+export interface MysqlSourceOptions {
+  readonly settings: MysqlSettings;
+  readonly serverId: number;
+  /** Resume by GTID instead of by file and offset, so that another server of the topology can take over. */
+  readonly gtid: boolean;
+}
+
+/** How much the open batch may hold before it is handed over in the middle of a transaction. */
+const MAX_BATCH_BYTES = 32 * 1024 * 1024;
+
+/** A MySQL or MariaDB server that rows come from. */
+export class MysqlSource implements ImportSource {
+  readonly kind = 'mysql';
+  readonly label: string;
+  readonly #options: MysqlSourceOptions;
+  readonly #session: MysqlSession;
+  readonly flavour: ServerFlavour;
+
+  private constructor(options: MysqlSourceOptions, session: MysqlSession, flavour: ServerFlavour) {
+    this.label = sourceLabel(options.settings);
+    this.#options = options;
+    this.#session = session;
+    this.flavour = flavour;
+  }
+
+  static async open(options: MysqlSourceOptions, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<MysqlSource> {
+    const session = await MysqlSession.open(options.settings, { signal });
+    return new MysqlSource(options, session, await readFlavour(session));
+  }
+
+  preflight(schemas: readonly string[]): Promise<Problem[]> {
+    return preflightMysql(this.#session, this.flavour, schemas);
+  }
+
+  readTables(schemas: readonly string[], table?: string): Promise<SourceTable[]> {
+    return readSourceTables(this.#session, this.flavour, { schemas, table });
+  }
+
+  mapTable(table: SourceTable, schema: string, options: MappingOptions): TargetTable {
+    return mapTable(table, schema, options);
+  }
+
+  openSnapshot(options: { workers: number; lockTimeoutMs: number; signal?: AbortSignal | undefined }): Promise<Snapshot> {
+    return openSnapshot(this.#options.settings, this.flavour, options);
+  }
+
+  /** Which server this is, when changes are resumed by GTID and it may be another one than before. */
+  async identity(): Promise<string | null> {
+    if (!this.#options.gtid) return null;
+    const [row] = await this.#session.query<{ id: string }>(
+      this.flavour.mariadb ? "select concat(@@hostname, ':', @@port, ':', @@server_id) as id" : 'select @@server_uuid as id',
+    );
+    return row!.id;
+  }
+
+  currentPosition(): Promise<Position> {
+    return currentPosition(this.#session, this.flavour);
+  }
+
+  async follow(options: FollowOptions): Promise<ChangeStream> {
+    const { settings, serverId, gtid } = this.#options;
+    const { mariadb } = this.flavour;
+    const start = fromPosition(options.start);
+    const charsets = await Charsets.read(this.#session);
+    const follower = new StatementFollower({
+      tables: options.tables,
+      host: options.statements,
+      events: options.events,
+      readTable: async (schema, name) => (await this.readTables([schema], name))[0] ?? null,
+    });
+    let end: { resolve: () => void; reject: (error: unknown) => void };
+    const ended = new Promise<void>((resolve, reject) => {
+      end = { resolve, reject };
+    });
+    ended.catch(() => {});
+    const reader = new ChangeReader({
+      charsets,
+      mariadb,
+      start,
+      lineage: lineageOf(options.start),
+      gtid: await gtidProgress(start.gtid, { mariadb }),
+      queue: options.queue,
+      sink: options.sink,
+      maxRows: options.maxRows,
+      maxBytes: MAX_BATCH_BYTES,
+      host: {
+        find: (schema, name) => options.tables.find(schema, name),
+        setAside: (table, reason) => {
+          options.tables.remove(table.source.schema, table.source.name);
+          options.events.setAside(table, reason instanceof Error ? reason.message : String(reason), {});
+        },
+        statement: (batch, statement, transactionStart) => follower.follow(batch, statement, transactionStart),
+        heard: () => options.events.caughtUp(),
+        handedOver: (batch) => options.events.handedOver(batch),
+        failed: (error) => end.reject(error),
+      },
+    });
+    const transport = await BinlogTransport.start(
+      { settings, serverId, mariadb, heartbeatMs: options.heartbeatMs, start: { ...start, gtid: gtid ? start.gtid : null } },
+      reader,
+    );
+    reader.flow.control(transport);
+    return {
+      ended,
+      confirm: () => {},
+      stop: async () => {
+        await transport.stop();
+        end.resolve();
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#session.close();
+  }
+}

@@ -1,0 +1,54 @@
+import type { Client } from 'pg';
+import { checkStatements, indexStatement, primaryKeyStatements } from '../ddl/create-table.ts';
+import { inSchema, runStatements } from '../ddl/run-statements.ts';
+import { qualify } from '../apply/table-sql.ts';
+import type { TargetIndex } from '../model/target-table.ts';
+import type { Destination } from '../route/router.ts';
+import type { TableCopy } from './copy-job.ts';
+
+/** What could not be made on a table that is copied: the table works without it. */
+export interface Shortfall {
+  readonly what: string;
+  readonly sql: string;
+  readonly message: string;
+}
+
+/**
+ * Makes key, indexes and checks of a copied table, and its statistics.
+ *
+ * @param deferUnique - the chunks show different moments, so two rows may hold a unique value that they exchanged in
+ *   between; such indexes wait until the changes up to the last moment are applied
+ * @returns what failed, and the indexes that wait
+ */
+export async function finishTable(
+  copy: TableCopy,
+  clients: ReadonlyMap<string, Client>,
+  { schemaOf, deferUnique }: { schemaOf: (destination: Destination) => string; deferUnique: boolean },
+): Promise<{ shortfalls: Shortfall[]; pending: TargetIndex[] }> {
+  const { target } = copy.row;
+  const shortfalls: Shortfall[] = [];
+  const pending = deferUnique ? target.indexes.filter(({ unique }) => unique) : [];
+  const indexes = target.indexes.filter((index) => !pending.includes(index));
+  await Promise.all(
+    [...clients].map(async ([server, client]) => {
+      for (const destination of copy.router.destinations) {
+        if (destination.server !== server) continue;
+        const schema = schemaOf(destination);
+        await runStatements(client, primaryKeyStatements(target), schema);
+        for (const index of indexes) await attempt(client, schema, `the index ${index.name}`, indexStatement(target, index));
+        for (const sql of checkStatements(target)) await attempt(client, schema, 'a check', sql);
+        await client.query(`analyze ${qualify(schema, target.name)}`);
+      }
+    }),
+  );
+  return { shortfalls, pending };
+
+  async function attempt(client: Client, schema: string, what: string, statement: string): Promise<void> {
+    const sql = inSchema(statement, schema);
+    try {
+      await client.query(sql);
+    } catch (error) {
+      shortfalls.push({ what, sql, message: error instanceof Error ? error.message : String(error) });
+    }
+  }
+}

@@ -1,0 +1,51 @@
+import type { Problem } from '../errors.ts';
+import type { MappingOptions } from '../mapping/map-table.ts';
+import type { Position } from '../model/position.ts';
+import type { SourceTable } from '../model/source-table.ts';
+import type { TargetTable } from '../model/target-table.ts';
+import type { FollowedTables } from '../stream/followed-tables.ts';
+import type { BatchQueue } from '../stream/batch-queue.ts';
+import type { ReaderEvents } from '../stream/reader-events.ts';
+import type { RowSink } from '../stream/row-sink.ts';
+import type { StatementHost } from '../stream/statement-host.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** Where reading begins, and who is told. */
+export interface FollowOptions {
+  readonly start: Position;
+  readonly tables: FollowedTables;
+  readonly statements: StatementHost;
+  readonly sink: RowSink;
+  readonly queue: BatchQueue;
+  readonly events: ReaderEvents;
+  readonly maxRows: number;
+  readonly heartbeatMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A stream of changes that is being read. */
+export interface ChangeStream {
+  /** Settles when the stream ends: rejects with why, resolves after {@link stop}. */
+  readonly ended: Promise<void>;
+  /** Tells the source how far the changes are safe with us, so that it may forget them. */
+  confirm(position: Position): void;
+  stop(): Promise<void>;
+}
+
+/** A database that rows come from. */
+export interface ImportSource {
+  readonly kind: 'mysql' | 'pgsql';
+  /** `host:port`, for messages. */
+  readonly label: string;
+  /** What is wrong with the server itself; nothing is changed. */
+  preflight(schemas: readonly string[]): Promise<Problem[]>;
+  readTables(schemas: readonly string[], table?: string): Promise<SourceTable[]>;
+  mapTable(table: SourceTable, schema: string, options: MappingOptions): TargetTable;
+  openSnapshot(options: { workers: number; lockTimeoutMs: number; signal?: AbortSignal | undefined }): Promise<Snapshot>;
+  /** Which server this is; `null` when places of its log mean nothing on another one. */
+  identity(): Promise<string | null>;
+  currentPosition(): Promise<Position>;
+  /** Begins to read changes. */
+  follow(options: FollowOptions): Promise<ChangeStream>;
+  close(): Promise<void>;
+}

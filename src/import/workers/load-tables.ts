@@ -1,0 +1,56 @@
+import { listStructures } from '../catalogue/position-rows.ts';
+import type { SourceRow } from '../catalogue/source-rows.ts';
+import { listTables, type TableRow } from '../catalogue/table-rows.ts';
+import type { EngineContext } from '../commands/context.ts';
+import type { SourceConfig } from '../config/source-config.ts';
+import { qualifiedName } from '../model/source-table.ts';
+import { chooseRouting } from '../route/table-routing.ts';
+import type { Router } from '../route/router.ts';
+import type { FollowedTable } from '../stream/followed-table.ts';
+
+/** The router of a registered table. */
+export function routerOf(context: EngineContext, config: SourceConfig, table: Pick<TableRow, 'routing' | 'source' | 'target'>): Router {
+  const { places, config: whole } = context;
+  const choice = chooseRouting(table.source, config.routing);
+  const by = 'by' in choice ? choice.by : null;
+  return places.router(table.routing, config.server ?? whole.topology.control, table.target.schema, by);
+}
+
+/** The kinds of changes that `skip_events` leaves out for a table. */
+export function skippedEvents(config: SourceConfig, table: { readonly schema: string; readonly name: string }): FollowedTable['skipEvents'] {
+  const names = [table.schema, qualifiedName(table)];
+  const kinds = (['insert', 'update', 'delete'] as const).filter((kind) => config.skipEvents[kind].some((entry) => names.includes(entry)));
+  return new Set(kinds);
+}
+
+/**
+ * The tables to follow, with the structures they have on the server that is furthest behind: that is where reading
+ * begins. A table without a structure there was made by a statement that comes again, or dropped.
+ */
+export async function loadTables(context: EngineContext, config: SourceConfig, source: SourceRow, server: string): Promise<FollowedTable[]> {
+  const rows = await context.control((client) => listTables(client, source));
+  const structures = await context.servers.with(server, (client) => listStructures(client, source.key));
+  const byId = new Map(structures.map((structure) => [structure.tableId, structure]));
+  const followed: FollowedTable[] = [];
+  for (const row of rows) {
+    const structure = byId.get(row.id);
+    if (row.state !== 'followed' || structure === undefined) continue;
+    const { version, source: origin, target } = structure;
+    followed.push({
+      id: row.id,
+      version,
+      source: origin,
+      target,
+      router: routerOf(context, config, { routing: row.routing, source: origin, target }),
+      copiedAt: row.copiedAt ?? { all: 0n, column: null, ranges: [] },
+      skipEvents: skippedEvents(config, origin),
+    });
+  }
+  return followed;
+}
+
+/** Servers that take rows of a source. */
+export function serversOf(context: EngineContext, config: SourceConfig): string[] {
+  if (config.routing === null) return [config.server ?? context.config.topology.control];
+  return context.places.shardServers();
+}
