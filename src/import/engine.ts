@@ -1,10 +1,10 @@
+import { dropCatalogue, installCatalogue } from './catalogue/install.ts';
 import { addSource, dropSource, enableReplica } from './commands/add-source.ts';
-import { createContext, type OpenContext } from './commands/create-context.ts';
 import type { CopyResult } from './commands/copy-source.ts';
+import { createContext, type OpenContext } from './commands/create-context.ts';
 import { type InitOptions, initReplica } from './commands/init-replica.ts';
 import { type StartOptions, startReplica } from './commands/start-replica.ts';
 import { type StopOptions, stopAllReplicas, stopReplica } from './commands/stop-replica.ts';
-import { dropCatalogue, installCatalogue } from './catalogue/install.ts';
 import { type ReplicaEngineOptions, resolveReplicaEngineOptions } from './options.ts';
 
 /**

@@ -56,13 +56,23 @@ async function applyStructure(round: StructureRound, target: ApplyTarget): Promi
     for (const { schema } of destinations) await changeStructure(round, schema, target);
     const { client, sourceKey } = target;
     if (after === null) await deleteStructure(client, sourceKey, table.id);
-    else await putStructure(client, sourceKey, { tableId: after.id, version: after.version, source: after.source, target: after.target });
+    else
+      await putStructure(client, sourceKey, {
+        tableId: after.id,
+        version: after.version,
+        source: after.source,
+        target: after.target,
+      });
   });
   return true;
 }
 
 /** Views of the user stand in the way of dropping or changing a column: they are taken down and put up again. */
-async function changeStructure({ before, statements }: StructureRound, schema: string, target: ApplyTarget): Promise<void> {
+async function changeStructure(
+  { before, statements }: StructureRound,
+  schema: string,
+  target: ApplyTarget,
+): Promise<void> {
   if (statements.length === 0) return;
   const views = before === null ? [] : await saveViews(target.client, [{ schema, name: before.target.name }]);
   await dropViews(target.client, views);

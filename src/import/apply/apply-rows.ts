@@ -56,7 +56,9 @@ async function deleteKeys(
   // Keys stand in the order in which the log names the columns
   const columns = changes.columns.filter((name) => identity.columns.includes(name));
   const stage = await stages.keysOf(client, changes, columns);
-  await copyIn(client, `copy ${stage} (${columnList(columns)}) from stdin`, [Buffer.from(`${keys.join('\n')}\n`, 'latin1')]);
+  await copyIn(client, `copy ${stage} (${columnList(columns)}) from stdin`, [
+    Buffer.from(`${keys.join('\n')}\n`, 'latin1'),
+  ]);
   await client.query(
     `delete from ${qualify(changes.destination.schema, target.name)} t
       using ${stage} k
@@ -82,7 +84,9 @@ async function applyCounts(
   }
   if (removed.length > 0) {
     const stage = await stages.countsOf(client, changes);
-    await copyIn(client, `copy ${stage} (hv_count, ${columnList(changes.columns)}) from stdin`, [Buffer.concat(removed)]);
+    await copyIn(client, `copy ${stage} (hv_count, ${columnList(changes.columns)}) from stdin`, [
+      Buffer.concat(removed),
+    ]);
     await client.query(
       `delete from ${place}
         where ctid in (

@@ -68,7 +68,9 @@ export class ServerApplier {
       await client.query(`set enable_hashjoin = off; set enable_mergejoin = off; set search_path = pg_catalog, public`);
       const row = await readPosition(client, source.key);
       if (row === null) {
-        throw new ReplicaStateError(`the server ${this.server} has no position of the source ${source.name}; run init-replica`);
+        throw new ReplicaStateError(
+          `the server ${this.server} has no position of the source ${source.name}; run init-replica`,
+        );
       }
       this.#position = row.position;
     } catch (error) {
@@ -125,7 +127,11 @@ export class ServerApplier {
         }
       },
     });
-    await noteAltered(client, source.key, batch.altered.filter(({ server, tableId }) => server === this.server && !aside.has(tableId)));
+    await noteAltered(
+      client,
+      source.key,
+      batch.altered.filter(({ server, tableId }) => server === this.server && !aside.has(tableId)),
+    );
     if (failures.length > 0) await this.#options.onFailures(failures);
     if (!batch.complete || batch.end === null) return;
     await storePosition(client, source.key, {

@@ -50,7 +50,8 @@ export class StageTables {
            from ${qualify(destination.schema, table.target.name)}
            with no data`,
       );
-      if (alteration !== undefined) await client.query(`alter table ${stage} alter column hv_row set not null, ${alteration}`);
+      if (alteration !== undefined)
+        await client.query(`alter table ${stage} alter column hv_row set not null, ${alteration}`);
       this.#made.add(name);
     } else if (this.#used.has(name)) {
       await client.query(`delete from ${stage}`);

@@ -12,7 +12,11 @@ export interface ChunkRow {
 
 type Queryable = Pick<ClientBase, 'query'>;
 
-export async function listChunks(client: Queryable, sourceKey: string, tableIds: readonly number[]): Promise<ChunkRow[]> {
+export async function listChunks(
+  client: Queryable,
+  sourceKey: string,
+  tableIds: readonly number[],
+): Promise<ChunkRow[]> {
   const { rows } = await client.query<Record<string, unknown>>(
     `select table_id::text as table_id, chunk, ordinal::text as ordinal, position, gtid, rows::text as rows
        from hypervault.import_chunk
@@ -39,7 +43,10 @@ export async function insertChunk(client: Queryable, sourceKey: string, chunk: C
 }
 
 export async function deleteChunks(client: Queryable, sourceKey: string, tableIds: readonly number[]): Promise<void> {
-  await client.query('delete from hypervault.import_chunk where source = $1 and table_id = any($2::bigint[])', [sourceKey, tableIds]);
+  await client.query('delete from hypervault.import_chunk where source = $1 and table_id = any($2::bigint[])', [
+    sourceKey,
+    tableIds,
+  ]);
 }
 
 /** Counts and lists values that a policy replaced, in the transaction of their rows. */

@@ -43,7 +43,11 @@ export async function noteError(client: Queryable, source: SourceRow, entry: Err
 /** The errors, newest first; of one source, or one by its id. */
 export async function listErrors(
   client: Queryable,
-  filter: { readonly source?: string | undefined; readonly id?: bigint | undefined; readonly limit?: number | undefined },
+  filter: {
+    readonly source?: string | undefined;
+    readonly id?: bigint | undefined;
+    readonly limit?: number | undefined;
+  },
 ): Promise<ErrorRow[]> {
   const { rows } = await client.query<Record<string, unknown>>(
     `select e.error_id::text as id, s.name as source, e.table_id::text as table_id, e.table_name, e.phase, e.message,

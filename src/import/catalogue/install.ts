@@ -20,8 +20,21 @@ export async function installCatalogue(servers: Servers): Promise<string[]> {
 }
 
 /** Tables of the import, the control database's and each server's. */
-const CONTROL_TABLES = ['import_lost_view', 'import_log', 'import_statement', 'import_error', 'import_table', 'import_source'];
-const SERVER_TABLES = ['import_altered_value', 'import_altered_column', 'import_chunk', 'import_structure', 'import_position'];
+const CONTROL_TABLES = [
+  'import_lost_view',
+  'import_log',
+  'import_statement',
+  'import_error',
+  'import_table',
+  'import_source',
+];
+const SERVER_TABLES = [
+  'import_altered_value',
+  'import_altered_column',
+  'import_chunk',
+  'import_structure',
+  'import_position',
+];
 const CONTROL_FUNCTIONS = ['import_add_source(text, text, jsonb, jsonb)'];
 const SERVER_FUNCTIONS = [
   'import_store_position(uuid, numeric, numeric, text, text, timestamptz, bigint, bigint, bigint)',
@@ -52,7 +65,9 @@ export async function dropCatalogue(servers: Servers): Promise<void> {
 /** Whether the catalogue is there. */
 export async function hasCatalogue(servers: Servers): Promise<boolean> {
   return servers.with(servers.control, async (client) => {
-    const { rows } = await client.query<{ there: boolean }>(`select to_regclass('${OUR_SCHEMA}.import_source') is not null as there`);
+    const { rows } = await client.query<{ there: boolean }>(
+      `select to_regclass('${OUR_SCHEMA}.import_source') is not null as there`,
+    );
     return rows[0]!.there;
   });
 }

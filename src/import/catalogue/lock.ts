@@ -29,7 +29,9 @@ export async function lockSource(
   try {
     while (!(await tryLock(client, source))) {
       if (Date.now() >= deadline) {
-        throw new ReplicaStateError(`another process works on the source ${source.name}; stop it with stop-replica, or wait for it`);
+        throw new ReplicaStateError(
+          `another process works on the source ${source.name}; stop it with stop-replica, or wait for it`,
+        );
       }
       await sleep(100, { signal, what: `waiting for the source ${source.name}` });
     }

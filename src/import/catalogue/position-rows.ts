@@ -35,8 +35,17 @@ export async function readPosition(client: Queryable, sourceKey: string): Promis
   };
 }
 
-export async function setPosition(client: Queryable, sourceKey: string, { ordinal, text, gtid }: Position): Promise<void> {
-  await client.query('select hypervault.import_set_position($1, $2, $3, $4)', [sourceKey, ordinal.toString(), text, gtid]);
+export async function setPosition(
+  client: Queryable,
+  sourceKey: string,
+  { ordinal, text, gtid }: Position,
+): Promise<void> {
+  await client.query('select hypervault.import_set_position($1, $2, $3, $4)', [
+    sourceKey,
+    ordinal.toString(),
+    text,
+    gtid,
+  ]);
 }
 
 /** What a batch adds to the stored position. */
@@ -100,17 +109,32 @@ export async function putStructure(client: Queryable, sourceKey: string, structu
         set version = excluded.version,
             source_structure = excluded.source_structure,
             target_structure = excluded.target_structure`,
-    [sourceKey, structure.tableId, structure.version, JSON.stringify(structure.source), JSON.stringify(structure.target)],
+    [
+      sourceKey,
+      structure.tableId,
+      structure.version,
+      JSON.stringify(structure.source),
+      JSON.stringify(structure.target),
+    ],
   );
 }
 
 export async function deleteStructure(client: Queryable, sourceKey: string, tableId: number): Promise<void> {
-  await client.query('delete from hypervault.import_structure where source = $1 and table_id = $2', [sourceKey, tableId]);
+  await client.query('delete from hypervault.import_structure where source = $1 and table_id = $2', [
+    sourceKey,
+    tableId,
+  ]);
 }
 
 /** Takes away everything a server keeps about a source. */
 export async function forgetSource(client: Queryable, sourceKey: string): Promise<void> {
-  for (const table of ['import_position', 'import_structure', 'import_chunk', 'import_altered_column', 'import_altered_value']) {
+  for (const table of [
+    'import_position',
+    'import_structure',
+    'import_chunk',
+    'import_altered_column',
+    'import_altered_value',
+  ]) {
     await client.query(`delete from hypervault.${table} where source = $1`, [sourceKey]);
   }
 }

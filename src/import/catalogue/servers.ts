@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
+import { ConfigurationError } from '../../errors.ts';
 import { endClient } from '../../internal/client-guard.ts';
 import { Endpoint } from '../../internal/endpoint/endpoint.ts';
-import { ConfigurationError } from '../../errors.ts';
 import type { Topology } from '../config/topology.ts';
 
 /** The Postgres servers of a topology: gives sessions by the server's name. */

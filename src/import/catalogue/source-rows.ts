@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg';
-import { sqlStateOf, SV } from '../../internal/sqlstate.ts';
+import { SV, sqlStateOf } from '../../internal/sqlstate.ts';
 import { ReplicaStateError } from '../errors.ts';
 import type { Position } from '../model/position.ts';
 
@@ -103,7 +103,10 @@ export async function insertSource(
     return rows[0]!.id !== null;
   } catch (cause) {
     if (sqlStateOf(cause) !== SV.importSchemaTaken) throw cause;
-    const { schema, source: holder } = JSON.parse((cause as { detail: string }).detail) as { schema: string; source: string };
+    const { schema, source: holder } = JSON.parse((cause as { detail: string }).detail) as {
+      schema: string;
+      source: string;
+    };
     throw new ReplicaStateError(
       `the target schema ${schema} belongs to the source ${holder}; choose another one in schema_mappings of ${source.name}`,
       { cause },
@@ -140,7 +143,12 @@ export async function setFlags(
 }
 
 /** Stores from which place on the tables are consistent with each other. */
-export async function setConsistency(client: Queryable, source: SourceRow, highWater: bigint | null, consistent: boolean): Promise<void> {
+export async function setConsistency(
+  client: Queryable,
+  source: SourceRow,
+  highWater: bigint | null,
+  consistent: boolean,
+): Promise<void> {
   await client.query('update hypervault.import_source set high_water = $2, consistent = $3 where source_id = $1', [
     source.id.toString(),
     highWater === null ? null : highWater.toString(),
@@ -158,7 +166,11 @@ export interface ReadProgress {
   readonly caughtUp: boolean;
 }
 
-export async function noteRead(client: Queryable, source: SourceRow, { position, sourceTimeMs, caughtUp }: ReadProgress): Promise<void> {
+export async function noteRead(
+  client: Queryable,
+  source: SourceRow,
+  { position, sourceTimeMs, caughtUp }: ReadProgress,
+): Promise<void> {
   await client.query(
     `update hypervault.import_source
         set read_ordinal = coalesce($2, read_ordinal),
@@ -179,7 +191,10 @@ export async function noteRead(client: Queryable, source: SourceRow, { position,
 
 /** Stores which server the log is read from. */
 export async function setOrigin(client: Queryable, source: SourceRow, origin: string | null): Promise<void> {
-  await client.query('update hypervault.import_source set origin = $2 where source_id = $1', [source.id.toString(), origin]);
+  await client.query('update hypervault.import_source set origin = $2 where source_id = $1', [
+    source.id.toString(),
+    origin,
+  ]);
 }
 
 export async function deleteSource(client: Queryable, source: SourceRow): Promise<void> {

@@ -165,7 +165,10 @@ export async function updateStructure(
 }
 
 export async function setChunks(client: Queryable, tableId: number, chunks: ChunkPlan): Promise<void> {
-  await client.query('update hypervault.import_table set chunks = $2 where table_id = $1', [tableId, JSON.stringify(chunks)]);
+  await client.query('update hypervault.import_table set chunks = $2 where table_id = $1', [
+    tableId,
+    JSON.stringify(chunks),
+  ]);
 }
 
 export async function setCopied(

@@ -1,8 +1,8 @@
-import { ReplicaStateError } from '../errors.ts';
 import { isLocked } from '../catalogue/lock.ts';
 import { forgetSource } from '../catalogue/position-rows.ts';
 import { deleteSource, getSource, insertSource, setFlags, setStatus } from '../catalogue/source-rows.ts';
 import type { SourceConfig } from '../config/source-config.ts';
+import { ReplicaStateError } from '../errors.ts';
 import { serversOf } from '../workers/load-tables.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
 
@@ -10,7 +10,12 @@ import { type EngineContext, sourceConfig } from './context.ts';
 export async function addSource(context: EngineContext, name: string): Promise<{ readonly added: boolean }> {
   const config = sourceConfig(context, name);
   const added = await context.control((client) =>
-    insertSource(client, { name, kind: config.kind, mappings: config.schemaMappings, target: targetOf(context, config) }),
+    insertSource(client, {
+      name,
+      kind: config.kind,
+      mappings: config.schemaMappings,
+      target: targetOf(context, config),
+    }),
   );
   if (!added) context.log.warn(`the source ${name} is registered already`);
   return { added };
@@ -39,7 +44,9 @@ export async function dropSource(context: EngineContext, name: string): Promise<
 export async function enableReplica(context: EngineContext, name: string): Promise<void> {
   const source = await context.control((client) => getSource(client, name));
   if (await context.control((client) => isLocked(client, source))) {
-    throw new ReplicaStateError(`the source ${name} is ${source.status} in another process; there is nothing to enable`);
+    throw new ReplicaStateError(
+      `the source ${name} is ${source.status} in another process; there is nothing to enable`,
+    );
   }
   await context.control(async (client) => {
     await setFlags(client, source, { stopRequested: false, paused: false });

@@ -1,14 +1,14 @@
 import type { Client } from 'pg';
+import { ConfigurationError } from '../../errors.ts';
 import type { EndpointPool } from '../../internal/endpoint/pool.ts';
 import type { Servers } from '../catalogue/servers.ts';
 import type { ImportConfig } from '../config/import-config.ts';
 import type { SourceConfig } from '../config/source-config.ts';
+import type { ImportLog } from '../log/import-log.ts';
 import type { MappingOptions } from '../mapping/map-table.ts';
 import type { Notifier } from '../notify/notifier.ts';
 import type { Places } from '../route/places.ts';
 import type { ImportSource } from '../source/import-source.ts';
-import { ConfigurationError } from '../../errors.ts';
-import type { ImportLog } from '../log/import-log.ts';
 
 /** What every command works with. */
 export interface EngineContext {
@@ -26,7 +26,9 @@ export interface EngineContext {
 export function sourceConfig({ config }: EngineContext, name: string): SourceConfig {
   const source = config.sources.get(name);
   if (source !== undefined) return source;
-  throw new ConfigurationError(`there is no source ${JSON.stringify(name)} in the configuration; known: ${[...config.sources.keys()].join(', ') || 'none'}`);
+  throw new ConfigurationError(
+    `there is no source ${JSON.stringify(name)} in the configuration; known: ${[...config.sources.keys()].join(', ') || 'none'}`,
+  );
 }
 
 /** How tables of a source are mapped. */

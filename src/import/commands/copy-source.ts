@@ -7,16 +7,16 @@ import { noteError } from '../catalogue/error-rows.ts';
 import { noteLostView } from '../catalogue/lost-views.ts';
 import { putStructure, readPosition, setPosition } from '../catalogue/position-rows.ts';
 import { inTransaction } from '../catalogue/servers.ts';
-import { setConsistency, type SourceRow } from '../catalogue/source-rows.ts';
+import { type SourceRow, setConsistency } from '../catalogue/source-rows.ts';
 import { listTables, putTable, setCopied, setTableState, type TableRow } from '../catalogue/table-rows.ts';
 import type { SourceConfig } from '../config/source-config.ts';
+import { loadingSchema } from '../mapping/names.ts';
 import type { Position } from '../model/position.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import type { TargetIndex } from '../model/target-table.ts';
-import { loadingSchema } from '../mapping/names.ts';
 import { earliest, latest, TableCopy } from '../snapshot/copy-job.ts';
 import { copyTables } from '../snapshot/copy-tables.ts';
-import { prepareTarget, dropLoadingSchemas } from '../snapshot/prepare-target.ts';
+import { dropLoadingSchemas, prepareTarget } from '../snapshot/prepare-target.ts';
 import { type CopyProgress, ProgressMeter } from '../snapshot/progress.ts';
 import { swapTables } from '../snapshot/swap-tables.ts';
 import type { ImportSource } from '../source/import-source.ts';
@@ -62,7 +62,11 @@ export class SourceCopy {
    * @param isPart - tables beside others that are followed already (`refresh-schema`, `sync-tables`): the stored
    *   position stays, and changes that the copied rows show are left out when they come by
    */
-  async run(openSource: () => Promise<ImportSource>, survey: Survey, { isPart }: { isPart: boolean }): Promise<CopyResult> {
+  async run(
+    openSource: () => Promise<ImportSource>,
+    survey: Survey,
+    { isPart }: { isPart: boolean },
+  ): Promise<CopyResult> {
     const startedAt = Date.now();
     const { copies, keep } = await this.#register(survey);
     await this.#checkKept(copies, keep);
@@ -93,7 +97,8 @@ export class SourceCopy {
       const result: TableCopy[] = [];
       for (const planned of survey.tables) {
         const old = known.get(qualifiedName(planned.source));
-        const goesOn = resume && old !== undefined && old.state === 'copying' && old.chunks !== null && isSame(old, planned);
+        const goesOn =
+          resume && old !== undefined && old.state === 'copying' && old.chunks !== null && isSame(old, planned);
         const row = goesOn ? old : await putTable(client, this.#source, planned);
         if (goesOn) keep.add(row.id);
         result.push(new TableCopy(row, routerOf(this.#context, this.#config, row)));
@@ -128,7 +133,10 @@ export class SourceCopy {
   }
 
   /** Copies; a lost connection costs the chunk in hand, and the rest is copied as of a later moment. */
-  async #copyRows(openSource: () => Promise<ImportSource>, copies: readonly TableCopy[]): Promise<ReadonlyMap<number, readonly TargetIndex[]>> {
+  async #copyRows(
+    openSource: () => Promise<ImportSource>,
+    copies: readonly TableCopy[],
+  ): Promise<ReadonlyMap<number, readonly TargetIndex[]>> {
     const { signal, onProgress = () => {} } = this.#options;
     const backoff = new Backoff({ baseMs: 500, maxMs: 15_000 });
     const estimatedRows = copies.reduce((sum, { row }) => sum + row.source.estimatedRows, 0);
@@ -150,7 +158,12 @@ export class SourceCopy {
             control: (work) => this.#context.control(work),
             schemaOf: ({ schema }) => loadingSchema(schema),
             onShortfall: (copy, { what, sql, message }) =>
-              this.#note(copy, `${what} could not be made: ${message}`, sql, 'make it by hand, or mend the rows and copy the table again'),
+              this.#note(
+                copy,
+                `${what} could not be made: ${message}`,
+                sql,
+                'make it by hand, or mend the rows and copy the table again',
+              ),
             onFailure: (copy, error) => this.#onFailure(copy, error),
             signal,
           });
@@ -160,7 +173,9 @@ export class SourceCopy {
       } catch (error) {
         if (error instanceof AbortedError || !(error instanceof HypervaultError) || !error.retryable) throw error;
         const delay = backoff.next();
-        this.#context.log.warn(`${this.#config.name}: the copy stopped and goes on in ${Math.round(delay)} ms: ${messageOf(error)}`);
+        this.#context.log.warn(
+          `${this.#config.name}: the copy stopped and goes on in ${Math.round(delay)} ms: ${messageOf(error)}`,
+        );
         await sleep(delay, { signal, what: 'copying' });
       } finally {
         await source.close();
@@ -180,7 +195,14 @@ export class SourceCopy {
   #note(copy: TableCopy, message: string, sql: string | null, remedy: string): Promise<void> {
     this.#context.log.error(`${this.#config.name}: ${copy.name}: ${message}`);
     return this.#context.control(async (client) => {
-      await noteError(client, this.#source, { phase: 'copy', tableId: copy.row.id, table: copy.name, message, sql, remedy });
+      await noteError(client, this.#source, {
+        phase: 'copy',
+        tableId: copy.row.id,
+        table: copy.name,
+        message,
+        sql,
+        remedy,
+      });
     });
   }
 
@@ -200,14 +222,25 @@ export class SourceCopy {
             grantSelectTo: this.#config.grantSelectTo,
           });
           for (const { row } of copies) {
-            await putStructure(client, this.#source.key, { tableId: row.id, version: row.version, source: row.source, target: row.target });
+            await putStructure(client, this.#source.key, {
+              tableId: row.id,
+              version: row.version,
+              source: row.source,
+              target: row.target,
+            });
           }
           if (!isPart) await setPosition(client, this.#source.key, start);
-          await deleteChunks(client, this.#source.key, copies.map(({ row }) => row.id));
+          await deleteChunks(
+            client,
+            this.#source.key,
+            copies.map(({ row }) => row.id),
+          );
           return views;
         });
         for (const { view, reason } of lost) {
-          this.#context.log.error(`${this.#config.name}: the view ${view.schema}.${view.name} no longer fits: ${reason}`);
+          this.#context.log.error(
+            `${this.#config.name}: the view ${view.schema}.${view.name} no longer fits: ${reason}`,
+          );
           await this.#context.control((control) => noteLostView(control, view, reason));
         }
         const schemas = new Set(tables.flatMap(({ destinations }) => destinations.map(({ schema }) => schema)));
@@ -216,7 +249,11 @@ export class SourceCopy {
     }
   }
 
-  async #finish(copies: readonly TableCopy[], pending: ReadonlyMap<number, readonly TargetIndex[]>, isPart: boolean): Promise<void> {
+  async #finish(
+    copies: readonly TableCopy[],
+    pending: ReadonlyMap<number, readonly TargetIndex[]>,
+    isPart: boolean,
+  ): Promise<void> {
     if (copies.length === 0) return;
     const last = latest(copies.flatMap((copy) => copy.positions()));
     const applied = isPart ? await this.#appliedPosition(copies) : earliest(copies.flatMap((copy) => copy.positions()));

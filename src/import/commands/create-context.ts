@@ -1,6 +1,5 @@
 import type { Client } from 'pg';
 import { Servers } from '../catalogue/servers.ts';
-import { resolveImportConfig } from '../config/import-config.ts';
 import { readImportConfig } from '../config/read-config.ts';
 import { SILENT } from '../log/import-log.ts';
 import { Notifier } from '../notify/notifier.ts';
@@ -16,10 +15,7 @@ export interface OpenContext {
 
 /** Reads the configuration and makes what all commands share. Connects to nothing yet. */
 export async function createContext(options: ReplicaEngineOptions): Promise<OpenContext> {
-  const config =
-    typeof options.config === 'string'
-      ? await readImportConfig(options.config, options.environment)
-      : resolveImportConfig(options.config);
+  const config = await readImportConfig(options.config, options.environment);
   const log = options.logger ?? SILENT;
   for (const warning of config.warnings) log.warn(warning);
   const servers = new Servers(config.topology);

@@ -1,5 +1,5 @@
 import { quoteIdentifier } from '../../internal/quote.ts';
-import { sqlStateOf, SQLSTATE } from '../../internal/sqlstate.ts';
+import { SQLSTATE, sqlStateOf } from '../../internal/sqlstate.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import type { EngineContext } from './context.ts';
 
@@ -14,7 +14,9 @@ export async function grantSchemas(context: EngineContext, config: SourceConfig)
       for (const role of config.grantSelectTo) {
         try {
           await client.query(`grant usage on schema ${quoted} to ${quoteIdentifier(role)}`);
-          await client.query(`alter default privileges in schema ${quoted} grant select on tables to ${quoteIdentifier(role)}`);
+          await client.query(
+            `alter default privileges in schema ${quoted} grant select on tables to ${quoteIdentifier(role)}`,
+          );
         } catch (error) {
           if (sqlStateOf(error) !== SQLSTATE.undefinedObject) throw error;
           context.log.warn(`${config.name}: grant_select_to names the role ${role}, which is not there`);

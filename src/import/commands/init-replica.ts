@@ -5,7 +5,7 @@ import { PreflightError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import { messageOf } from '../workers/message-of.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
-import { type CopyResult, SourceCopy, type CopySourceOptions } from './copy-source.ts';
+import { type CopyResult, type CopySourceOptions, SourceCopy } from './copy-source.ts';
 import { grantSchemas } from './grants.ts';
 import { stopReplica } from './stop-replica.ts';
 import { surveySource } from './survey.ts';
@@ -17,7 +17,11 @@ export type InitOptions = Partial<CopySourceOptions>;
  *
  * @throws PreflightError with everything that is wrong, before anything is changed
  */
-export async function initReplica(context: EngineContext, name: string, options: InitOptions = {}): Promise<CopyResult> {
+export async function initReplica(
+  context: EngineContext,
+  name: string,
+  options: InitOptions = {},
+): Promise<CopyResult> {
   const config = sourceConfig(context, name);
   await stopReplica(context, name, { signal: options.signal });
   const before = await context.control((client) => getSource(client, name));
@@ -31,14 +35,19 @@ export async function initReplica(context: EngineContext, name: string, options:
       await context.control((client) => setStatus(client, before, 'error', error.message));
       throw error;
     }
-    for (const { table, message } of survey.problems) context.log.warn(`${name}: ${table === null ? '' : `${table}: `}${message}`);
+    for (const { table, message } of survey.problems)
+      context.log.warn(`${name}: ${table === null ? '' : `${table}: `}${message}`);
     const resume = (options.resume ?? true) && (before.status === 'initialising' || before.status === 'error');
     await context.control(async (client) => {
       await setStatus(client, before, 'initialising');
       await setFlags(client, before, { stopRequested: false, paused: false });
       await setConsistency(client, before, null, false);
       if (resume) return;
-      const wanted = new Set([...survey.tables.map(({ source }) => source), ...survey.leftOut.map(({ source }) => source)].map(qualifiedName));
+      const wanted = new Set(
+        [...survey.tables.map(({ source }) => source), ...survey.leftOut.map(({ source }) => source)].map(
+          qualifiedName,
+        ),
+      );
       for (const row of await listTables(client, before)) {
         if (!wanted.has(qualifiedName(row.source))) await deleteTable(client, row.id);
       }

@@ -1,7 +1,7 @@
+import { ConfigurationError } from '../../errors.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { MysqlSource } from '../mysql/mysql-source.ts';
 import type { ImportSource } from '../source/import-source.ts';
-import { ConfigurationError } from '../../errors.ts';
 
 /** Connects to a source of either kind. */
 export async function openSource(config: SourceConfig): Promise<ImportSource> {

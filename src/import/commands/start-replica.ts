@@ -1,7 +1,7 @@
 import { HypervaultError } from '../../errors.ts';
-import { isLocked, lockSource } from '../catalogue/lock.ts';
 import { noteError } from '../catalogue/error-rows.ts';
-import { getSource, setFlags, setStatus, type SourceStatus } from '../catalogue/source-rows.ts';
+import { isLocked, lockSource } from '../catalogue/lock.ts';
+import { getSource, type SourceStatus, setFlags, setStatus } from '../catalogue/source-rows.ts';
 import { ReplicaStateError } from '../errors.ts';
 import { messageOf } from '../workers/message-of.ts';
 import { Replica, type ReplicaObserver } from '../workers/replica.ts';
@@ -23,7 +23,9 @@ export async function startReplica(context: EngineContext, name: string, options
   const config = sourceConfig(context, name);
   const source = await context.control((client) => getSource(client, name));
   if (await context.control((client) => isLocked(client, source))) {
-    throw new ReplicaStateError(`the source ${name} is ${source.status === 'running' ? 'replicated' : `worked on (${source.status})`} by another process`);
+    throw new ReplicaStateError(
+      `the source ${name} is ${source.status === 'running' ? 'replicated' : `worked on (${source.status})`} by another process`,
+    );
   }
   if (!STARTABLE.includes(source.status)) {
     const remedy: Partial<Record<SourceStatus, string>> = {

@@ -1,7 +1,7 @@
-import { sleep } from '../../internal/sleep.ts';
 import { TimeoutError } from '../../errors.ts';
+import { sleep } from '../../internal/sleep.ts';
 import { isLocked } from '../catalogue/lock.ts';
-import { getSource, listSources, setFlags, setStatus, type SourceRow } from '../catalogue/source-rows.ts';
+import { getSource, listSources, type SourceRow, setFlags, setStatus } from '../catalogue/source-rows.ts';
 import type { EngineContext } from './context.ts';
 
 export interface StopOptions {
@@ -11,7 +11,11 @@ export interface StopOptions {
 }
 
 /** Asks the process that replicates a source to stop, and waits until it has. Does nothing when there is none. */
-export async function stopReplica(context: EngineContext, name: string, options: StopOptions = {}): Promise<{ readonly stopped: boolean }> {
+export async function stopReplica(
+  context: EngineContext,
+  name: string,
+  options: StopOptions = {},
+): Promise<{ readonly stopped: boolean }> {
   const source = await context.control((client) => getSource(client, name));
   return stop(context, source, options);
 }
@@ -26,7 +30,11 @@ export async function stopAllReplicas(context: EngineContext, options: StopOptio
   return stopped;
 }
 
-async function stop(context: EngineContext, source: SourceRow, { signal, timeoutMs = 60_000 }: StopOptions): Promise<{ stopped: boolean }> {
+async function stop(
+  context: EngineContext,
+  source: SourceRow,
+  { signal, timeoutMs = 60_000 }: StopOptions,
+): Promise<{ stopped: boolean }> {
   const held = await context.control((client) => isLocked(client, source));
   if (!held) {
     // Killed: the status column still says that it runs
@@ -38,7 +46,9 @@ async function stop(context: EngineContext, source: SourceRow, { signal, timeout
   const deadline = Date.now() + timeoutMs;
   while (await context.control((client) => isLocked(client, source))) {
     if (Date.now() > deadline) {
-      throw new TimeoutError(`the replica ${source.name} did not stop within ${timeoutMs} ms; it may be in a long transaction of the source`);
+      throw new TimeoutError(
+        `the replica ${source.name} did not stop within ${timeoutMs} ms; it may be in a long transaction of the source`,
+      );
     }
     await sleep(100, { signal, what: `stopping ${source.name}` });
   }

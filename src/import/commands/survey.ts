@@ -1,6 +1,6 @@
 import type { StoredRouting } from '../catalogue/table-rows.ts';
-import type { SourceConfig } from '../config/source-config.ts';
 import type { RouteBy } from '../config/routing-config.ts';
+import type { SourceConfig } from '../config/source-config.ts';
 import type { Problem } from '../errors.ts';
 import { UnmappableTable } from '../mapping/map-table.ts';
 import { spreadTables } from '../mapping/spread-tables.ts';
@@ -8,8 +8,8 @@ import { qualifiedName, type SourceTable } from '../model/source-table.ts';
 import type { TargetTable } from '../model/target-table.ts';
 import { chooseRouting } from '../route/table-routing.ts';
 import type { ImportSource } from '../source/import-source.ts';
-import { hasPostgis } from '../workers/replica.ts';
 import { serversOf } from '../workers/load-tables.ts';
+import { hasPostgis } from '../workers/replica.ts';
 import { type EngineContext, mappingOptions } from './context.ts';
 import { checkTarget } from './target-checks.ts';
 import { isWanted } from './wanted.ts';
@@ -59,17 +59,26 @@ export async function surveySource(
     } catch (error) {
       if (!(error instanceof UnmappableTable)) throw error;
       leftOut.push({ source: table, reason: error.reasons.join('; ') });
-      for (const reason of error.reasons) problems.push({ level: 'warning', table: qualifiedName(table), message: `left out: ${reason}` });
+      for (const reason of error.reasons)
+        problems.push({ level: 'warning', table: qualifiedName(table), message: `left out: ${reason}` });
     }
   }
   const tables = spreadTables(planned);
   for (const { source: table, target } of tables) {
     const name = qualifiedName(table);
     if (target.identity.kind === 'whole-row') {
-      problems.push({ level: 'warning', table: name, message: 'it has no key: changes are applied by comparing whole rows, which is slow' });
+      problems.push({
+        level: 'warning',
+        table: name,
+        message: 'it has no key: changes are applied by comparing whole rows, which is slow',
+      });
     }
     if (!table.transactional) {
-      problems.push({ level: 'warning', table: name, message: 'its engine has no transactions: it is locked against writing while it is copied' });
+      problems.push({
+        level: 'warning',
+        table: name,
+        message: 'its engine has no transactions: it is locked against writing while it is copied',
+      });
     }
     for (const remark of target.remarks) problems.push({ level: 'warning', table: name, message: remark });
   }
@@ -89,7 +98,11 @@ function missingTables(config: SourceConfig, found: readonly SourceTable[]): Pro
   const names = new Set(found.map(qualifiedName));
   return config.limitTables
     .filter((name) => !names.has(name) && !config.skipTables.includes(name))
-    .map((name) => ({ level: 'warning' as const, table: name, message: 'limit_tables names it, and there is no such table' }));
+    .map((name) => ({
+      level: 'warning' as const,
+      table: name,
+      message: 'limit_tables names it, and there is no such table',
+    }));
 }
 
 /** MySQL does not log what a foreign key's CASCADE or SET NULL does to the children. */

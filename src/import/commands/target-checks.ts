@@ -29,14 +29,23 @@ export async function checkTarget(
     if (!rows[0]!.creates) error(null, 'the role may not make schemas: grant create on database … to it');
     if (config.routing === null) return;
     const shards = context.places.allShards().filter((place) => place.server === server);
-    const missing = await missingSchemas(client, shards.map(({ schema }) => schema));
+    const missing = await missingSchemas(
+      client,
+      shards.map(({ schema }) => schema),
+    );
     if (missing.length > 0) {
       const some = missing.slice(0, 3).join(', ');
-      error(null, `${missing.length} shard schemas are not there (${some}${missing.length > 3 ? ', …' : ''}): run hypervault init first`);
+      error(
+        null,
+        `${missing.length} shard schemas are not there (${some}${missing.length > 3 ? ', …' : ''}): run hypervault init first`,
+      );
     }
     for (const { source, target, routing } of tables) {
       if (routing.kind === 'by' && OURS.test(target.name)) {
-        error(qualifiedName(source), `a table named ${target.name} cannot live in a shard, the name is ours; skip it or rename it`);
+        error(
+          qualifiedName(source),
+          `a table named ${target.name} cannot live in a shard, the name is ours; skip it or rename it`,
+        );
       }
     }
   });
@@ -45,7 +54,12 @@ export async function checkTarget(
       const { rows } = await client.query('select from pg_roles where rolname = $1', [role]);
       return rows.length > 0;
     });
-    if (!known) problems.push({ level: 'warning', table: null, message: `${server}: grant_select_to names the role ${role}, which is not there` });
+    if (!known)
+      problems.push({
+        level: 'warning',
+        table: null,
+        message: `${server}: grant_select_to names the role ${role}, which is not there`,
+      });
   }
   return problems;
 }

@@ -1,9 +1,10 @@
+import type { ResolvedConfiguration } from '../../config/index.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { assertKnownKeys } from '../../internal/known-keys.ts';
 import type { TypeOverride } from '../mapping/map-table.ts';
 import { RawSection } from './raw.ts';
 import { resolveSource, type SourceConfig } from './source-config.ts';
-import { type Topology, topologyOfPgConn, topologyOfServers } from './topology.ts';
+import { type Topology, topologyOf, topologyOfPgConn } from './topology.ts';
 
 /** Everything the engine knows, with defaults filled in. */
 export interface ImportConfig {
@@ -42,49 +43,33 @@ const GLOBAL_KEYS = [
   'sources',
 ];
 
-/** Keys of hypervault.yaml that belong to other modules: their sections are not looked at here. */
-const OTHER_SECTIONS = [
-  'servers',
-  'shards',
-  'control',
-  'slots',
-  'firstShard',
-  'schemaPrefix',
-  'epoch',
-  'pool',
-  'install',
-  'datastore',
-  'kv',
-  'streams',
-  'listen',
-  'cluster',
-  'import',
-];
+/** Whether a value is a pg_chameleon file: hypervault's own has `servers`. */
+export function isChameleon(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && ('pg_conn' in value || 'sources' in value);
+}
 
 /**
- * Reads a configuration of either kind: pg_chameleon's (`pg_conn` and `sources`) or hypervault's own (`servers` and a
- * section `import` with the same keys).
- *
+ * Checks a pg_chameleon configuration (`pg_conn` and `sources`).
  * @throws ConfigurationError naming the key
  */
-export function resolveImportConfig(value: unknown): ImportConfig {
+export function resolveChameleon(value: unknown): ImportConfig {
   const raw = new RawSection('configuration', value);
   const warnings: string[] = [];
-  if (raw.get('sources') !== undefined || raw.get('pg_conn') !== undefined) {
-    assertKnownKeys(keysOf(raw), [...GLOBAL_KEYS, 'pg_conn'], raw.where);
-    return resolve(raw, topologyOfPgConn(raw.section('pg_conn'), warnings), warnings);
-  }
-  assertKnownKeys(keysOf(raw), OTHER_SECTIONS, raw.where);
-  if (raw.get('import') === undefined) {
-    throw new ConfigurationError('the configuration has no section "import"; write import: { sources: … } or import: { file: FILE }');
-  }
-  const section = raw.section('import');
-  assertKnownKeys(keysOf(section), [...GLOBAL_KEYS, 'file', 'pg_conn'], section.where);
-  const topology =
-    section.get('pg_conn') === undefined || raw.get('servers') !== undefined
-      ? topologyOfServers(raw)
-      : topologyOfPgConn(section.section('pg_conn'), warnings);
-  return resolve(section, topology, warnings);
+  assertKnownKeys(keysOf(raw), [...GLOBAL_KEYS, 'pg_conn'], raw.where);
+  return resolve(raw, topologyOfPgConn(raw.section('pg_conn'), warnings), warnings);
+}
+
+/**
+ * Checks the section `import` of hypervault's own configuration, which has the same keys.
+ * @throws ConfigurationError naming the key
+ */
+export function resolveImportSection(section: unknown, configuration: ResolvedConfiguration): ImportConfig {
+  const raw = new RawSection('import', section);
+  const warnings: string[] = [];
+  assertKnownKeys(keysOf(raw), [...GLOBAL_KEYS, 'pg_conn'], raw.where);
+  if (raw.get('pg_conn') !== undefined)
+    warnings.push('import.pg_conn has no meaning here: rows go to the servers of the configuration');
+  return resolve(raw, topologyOf(configuration), warnings);
 }
 
 function keysOf(raw: RawSection): object {
@@ -100,7 +85,9 @@ function resolve(raw: RawSection, topology: Topology, warnings: string[]): Impor
       throw new ConfigurationError(`sources.${name}.server: there is no server ${JSON.stringify(source.server)}`);
     }
     if (source.routing !== null && topology.shards === null) {
-      throw new ConfigurationError(`sources.${name}.shard_by needs shards: name servers and their shard ranges in the configuration`);
+      throw new ConfigurationError(
+        `sources.${name}.shard_by needs shards: name servers and their shard ranges in the configuration`,
+      );
     }
     sources.set(name, source);
   }

@@ -7,7 +7,8 @@ export class RawSection {
 
   constructor(where: string, value: unknown) {
     if (value === null || value === undefined) value = {};
-    if (typeof value !== 'object' || Array.isArray(value)) throw new ConfigurationError(`${where} is not a section with keys`);
+    if (typeof value !== 'object' || Array.isArray(value))
+      throw new ConfigurationError(`${where} is not a section with keys`);
     this.where = where;
     this.#values = value as Record<string, unknown>;
   }

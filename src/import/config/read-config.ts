@@ -1,35 +1,51 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
+import { type Configuration, readConfiguration } from '../../config/index.ts';
 import { ConfigurationError } from '../../errors.ts';
-import { type ImportConfig, resolveImportConfig } from './import-config.ts';
+import { type ImportConfig, isChameleon, resolveChameleon, resolveImportSection } from './import-config.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reads a configuration file, hypervault's or pg_chameleon's. `import.file` of the former names one of the latter,
- * relative to it; `${NAME}` takes a value of `environment`.
+ * Reads a configuration: hypervault's with a section `import`, or pg_chameleon's. `import.file` of the former may name
+ * one of the latter, relative to it; what stands in the section itself wins.
  *
+ * @param source - the path of a YAML file, or an object of the same shape
  * @throws ConfigurationError naming the file and the key
  */
-export async function readImportConfig(
-  path: string,
-  environment: Readonly<Record<string, string | undefined>> = {},
-): Promise<ImportConfig> {
-  const value = await readYaml(path, environment);
-  const section = (value as { import?: { file?: unknown } }).import;
-  const other = section?.file;
-  if (other === undefined) return resolveImportConfig(value);
-  if (typeof other !== 'string') throw new ConfigurationError(`${path}: import.file is not a path`);
-  const included = await readYaml(resolve(dirname(path), other), environment);
-  const { file: _, ...own } = section as Record<string, unknown>;
-  return resolveImportConfig({ ...(value as object), import: { ...(included as object), ...own } });
+export async function readImportConfig(source: string | object, environment: Environment = {}): Promise<ImportConfig> {
+  if (typeof source === 'string') {
+    const value = await readYaml(source);
+    if (isChameleon(value)) return resolveChameleon(substitute(value, source, environment));
+  } else if (isChameleon(source)) {
+    return resolveChameleon(source);
+  }
+  const configuration = await readConfiguration(source as string | Configuration, environment);
+  const section = configuration.sections.get('import');
+  if (section === undefined) {
+    const where = configuration.locate([]);
+    throw new ConfigurationError(
+      `${where}: there is no section import; write import: { sources: … } or import: { file: FILE }`,
+    );
+  }
+  const { file, ...own } = section;
+  if (file === undefined) return resolveImportSection(own, configuration);
+  if (typeof file !== 'string')
+    throw new ConfigurationError(`${configuration.locate(['import', 'file'])}: must be a path`);
+  const path = typeof source === 'string' ? resolve(dirname(source), file) : resolve(file);
+  const included = substitute(await readYaml(path), path, environment) as object;
+  return resolveImportSection({ ...included, ...own }, configuration);
 }
 
-async function readYaml(path: string, environment: Readonly<Record<string, string | undefined>>): Promise<unknown> {
+async function readYaml(path: string): Promise<unknown> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
-    throw new ConfigurationError(`the configuration file ${path} cannot be read: ${(cause as Error).message}`, { cause });
+    throw new ConfigurationError(`the configuration file ${path} can't be read: ${(cause as Error).message}`, {
+      cause,
+    });
   }
   let value: unknown;
   try {
@@ -38,10 +54,11 @@ async function readYaml(path: string, environment: Readonly<Record<string, strin
     throw new ConfigurationError(`${path}: ${(cause as Error).message}`, { cause });
   }
   if (typeof value !== 'object' || value === null) throw new ConfigurationError(`${path} is empty`);
-  return substitute(value, path, environment);
+  return value;
 }
 
-function substitute(value: unknown, path: string, environment: Readonly<Record<string, string | undefined>>): unknown {
+/** pg_chameleon knows no variables; a file of its may use them all the same. */
+function substitute(value: unknown, path: string, environment: Environment): unknown {
   if (typeof value === 'string') {
     return value.replace(/\$\{([A-Za-z_]\w*)\}/g, (_, name: string) => {
       const found = environment[name];

@@ -26,9 +26,11 @@ export function parseRouting(raw: RawSection): RoutingConfig | null {
     return null;
   }
   const entries = typeof value === 'string' ? { '*': value } : value;
-  if (typeof entries !== 'object' || entries === null || Array.isArray(entries)) throw raw.wrong('shard_by', 'a section "table: column"');
+  if (typeof entries !== 'object' || entries === null || Array.isArray(entries))
+    throw raw.wrong('shard_by', 'a section "table: column"');
   const by: Record<string, RouteBy> = {};
-  for (const [table, rule] of Object.entries(entries as Record<string, unknown>)) by[table] = parseRule(raw, table, rule);
+  for (const [table, rule] of Object.entries(entries as Record<string, unknown>))
+    by[table] = parseRule(raw, table, rule);
   return { by, referenceTables, referenceSchema: raw.text('reference_schema') ?? null };
 }
 

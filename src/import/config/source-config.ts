@@ -107,7 +107,8 @@ export function resolveSource(name: string, value: unknown, warnings: string[]):
   const skip = raw.section('skip_events');
   const routing = parseRouting(raw);
   const mappings = raw.texts('schema_mappings');
-  if (Object.keys(mappings).length === 0) throw new ConfigurationError(`${raw.where}.schema_mappings is empty; write "origin: target"`);
+  if (Object.keys(mappings).length === 0)
+    throw new ConfigurationError(`${raw.where}.schema_mappings is empty; write "origin: target"`);
   refuseClashes(raw.where, mappings);
   return {
     name,
@@ -123,7 +124,10 @@ export function resolveSource(name: string, value: unknown, warnings: string[]):
     serverId: raw.number('my_server_id') ?? defaultServerId(name),
     replicaBatchSize: raw.number('replica_batch_size') ?? 10_000,
     replayMaxRows: raw.number('replay_max_rows') ?? 10_000,
-    copyMaxMemoryBytes: parseSize((raw.get('copy_max_memory') as string | undefined) ?? '300M', `${raw.where}.copy_max_memory`),
+    copyMaxMemoryBytes: parseSize(
+      (raw.get('copy_max_memory') as string | undefined) ?? '300M',
+      `${raw.where}.copy_max_memory`,
+    ),
     sleepLoopMs: duration(raw, 'sleep_loop', 1, 1_000),
     onErrorReplay: raw.oneOf('on_error_replay', ['continue', 'exit']) ?? 'continue',
     onErrorRead: raw.oneOf('on_error_read', ['continue', 'exit']) ?? 'continue',
@@ -150,7 +154,9 @@ function refuseClashes(where: string, mappings: Readonly<Record<string, string>>
   for (const [origin, target] of Object.entries(mappings)) {
     const other = taken.get(target);
     if (other !== undefined) {
-      throw new ConfigurationError(`${where}.schema_mappings: ${other} and ${origin} both go to ${target}; give each its own schema`);
+      throw new ConfigurationError(
+        `${where}.schema_mappings: ${other} and ${origin} both go to ${target}; give each its own schema`,
+      );
     }
     taken.set(target, origin);
   }
@@ -186,8 +192,14 @@ function readSsl(conn: RawSection): MysqlSettings['ssl'] {
 function readPostgres(raw: RawSection): ConnectionSettings {
   const conn = raw.section('db_conn');
   const ours: readonly string[] = CONNECTION_SETTING_KEYS;
-  assertKnownKeys(Object.fromEntries(conn.keys.map((key) => [key, 0])), [...ours, 'charset', 'connect_timeout'], conn.where);
-  const kept = conn.keys.filter((key) => ours.includes(key) && conn.get(key) !== undefined).map((key) => [key, conn.get(key)]);
+  assertKnownKeys(
+    Object.fromEntries(conn.keys.map((key) => [key, 0])),
+    [...ours, 'charset', 'connect_timeout'],
+    conn.where,
+  );
+  const kept = conn.keys
+    .filter((key) => ours.includes(key) && conn.get(key) !== undefined)
+    .map((key) => [key, conn.get(key)]);
   const settings = Object.fromEntries(kept) as Record<string, unknown>;
   if (settings.port !== undefined) settings.port = Number(settings.port);
   const seconds = conn.number('connect_timeout');
@@ -205,7 +217,8 @@ function readPolicies(raw: RawSection): ValuePolicies {
   if (value === undefined) return {};
   const policies: Record<string, string | number | null> = {};
   for (const [name, policy] of Object.entries(value as Record<string, unknown>)) {
-    if (policy !== null && typeof policy !== 'string' && typeof policy !== 'number') throw raw.wrong('value_policy', 'a section of texts');
+    if (policy !== null && typeof policy !== 'string' && typeof policy !== 'number')
+      throw raw.wrong('value_policy', 'a section of texts');
     policies[name] = policy;
   }
   return policies;

@@ -1,8 +1,9 @@
+import type { ResolvedConfiguration } from '../../config/index.ts';
+import { type RoutingSettings, type ShardMap, shardMapOf } from '../../core/index.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { CONNECTION_SETTING_KEYS, type ConnectionSettings } from '../../internal/endpoint/settings.ts';
 import { assertKnownKeys } from '../../internal/known-keys.ts';
-import { type RoutingSettings, ShardMap, parseShardRanges } from '../../core/index.ts';
-import { RawSection } from './raw.ts';
+import type { RawSection } from './raw.ts';
 
 /** Where rows can go, and where the catalogue is. */
 export interface Topology {
@@ -24,45 +25,33 @@ export function topologyOfPgConn(raw: RawSection, warnings: string[]): Topology 
   return { servers: new Map([[PG_CONN, connectionOf(raw, ['charset'])]]), control: PG_CONN, shards: null };
 }
 
-/** The topology of hypervault's own configuration: `servers`, `shards`, `control`, `slots`, `firstShard`. */
-export function topologyOfServers(raw: RawSection): Topology {
-  const servers = new Map<string, ConnectionSettings>();
-  const section = raw.section('servers');
-  for (const name of section.keys) servers.set(name, connectionOf(section.section(name), ['standbys']));
-  if (servers.size === 0) throw new ConfigurationError('servers is empty; name at least one server');
-  const control = raw.get('control');
-  if (typeof control === 'object') {
-    servers.set('control', connectionOf(raw.section('control'), ['server']));
-    const base = raw.section('control').text('server');
-    if (base !== undefined) servers.set('control', { ...pick(servers, base), ...servers.get('control') });
+/** The topology of hypervault's own configuration. */
+export function topologyOf(configuration: ResolvedConfiguration): Topology {
+  const servers = new Map(configuration.servers);
+  const [only] = servers.keys();
+  const control = configuration.control ?? servers.get(only!)!;
+  // The control database may be another one on the same server; it is a place of its own then
+  const known = [...servers].find(([, settings]) => settings === control)?.[0];
+  const name = known ?? CONTROL;
+  if (known === undefined) servers.set(CONTROL, control);
+  return { servers, control: name, shards: shardsOf(configuration) };
+}
+
+const CONTROL = 'control';
+
+function shardsOf({ connections, fixed, locate }: ResolvedConfiguration): Topology['shards'] {
+  if (connections === undefined) return null;
+  if (connections === 'live') {
+    throw new ConfigurationError(
+      `${locate(['shards'])}: an import needs named ranges: shards must not move while rows arrive`,
+    );
   }
-  const controlName = typeof control === 'string' ? control : typeof control === 'object' ? 'control' : [...servers.keys()][0]!;
-  pick(servers, controlName);
-  return { servers, control: controlName, shards: shardsOf(raw, servers) };
-}
-
-function pick(servers: ReadonlyMap<string, ConnectionSettings>, name: string): ConnectionSettings {
-  const settings = servers.get(name);
-  if (settings !== undefined) return settings;
-  throw new ConfigurationError(`there is no server ${JSON.stringify(name)}; known: ${[...servers.keys()].join(', ')}`);
-}
-
-function shardsOf(raw: RawSection, servers: ReadonlyMap<string, ConnectionSettings>): Topology['shards'] {
-  const shards = raw.get('shards');
-  if (typeof shards !== 'object' || shards === null) return null;
-  const map = new ShardMap(
-    Object.entries(shards as Record<string, string>).map(([name, ranges]) => ({
-      name,
-      connection: pick(servers, name),
-      ranges: parseShardRanges(ranges, `shards.${name}`),
-    })),
-  );
-  const slots = raw.number('slots');
+  const map = shardMapOf(connections);
   const all = map.shards;
   return {
     map,
-    routing: { slots: slots ?? all.length, firstShard: raw.number('firstShard') ?? all[0] ?? 1 },
-    prefix: raw.text('schemaPrefix') ?? 'shard',
+    routing: { slots: fixed.slots ?? all.length, firstShard: fixed.firstShard ?? all[0] ?? 1 },
+    prefix: fixed.schemaPrefix ?? 'shard',
   };
 }
 

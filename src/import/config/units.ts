@@ -27,7 +27,8 @@ const DURATIONS: Record<string, number> = {
 export function parseDuration(value: string | number, where: string, unitMs: number): number {
   if (typeof value === 'number') return value * unitMs;
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(value.trim());
-  const unit = match === null ? undefined : match[2] === '' ? unitMs : DURATIONS[match[2]!.toLowerCase().replace(/s$/, '') || 's'];
+  const unit =
+    match === null ? undefined : match[2] === '' ? unitMs : DURATIONS[match[2]!.toLowerCase().replace(/s$/, '') || 's'];
   if (match === null || unit === undefined) {
     throw new ConfigurationError(`${where}: ${JSON.stringify(value)} is not a duration; write "120s" or "1 day"`);
   }

@@ -35,10 +35,6 @@ const UNESCAPED: Record<string, string> = { t: '\t', n: '\n', r: '\r', b: '\b', 
 export function escapeField(text: string | null): string {
   if (text === null) return '\\N';
   return /[\\\t\n\r]/.test(text)
-    ? text
-        .replaceAll('\\', '\\\\')
-        .replaceAll('\t', '\\t')
-        .replaceAll('\n', '\\n')
-        .replaceAll('\r', '\\r')
+    ? text.replaceAll('\\', '\\\\').replaceAll('\t', '\\t').replaceAll('\n', '\\n').replaceAll('\r', '\\r')
     : text;
 }

@@ -17,10 +17,13 @@ export function mysqlBackfill(source: SourceTable, timestampMs: number): Backfil
     if (origin === undefined || column.generated !== null) return null;
     if (origin.generated !== null) throw unknown(column, 'it is computed');
     if (origin.autoIncrement) throw unknown(column, 'it is numbered');
-    if (origin.default === null) return origin.nullable ? null : implicitDefault(column, parseMysqlType(origin.type).numbers[0] ?? 1);
+    if (origin.default === null)
+      return origin.nullable ? null : implicitDefault(column, parseMysqlType(origin.type).numbers[0] ?? 1);
     if (origin.default.kind === 'literal') return column.default;
-    if (/^\(?current_date|^\(?curdate/i.test(origin.default.text)) throw unknown(column, 'it is the date in the session of the statement');
-    if (!/^\(?(current_timestamp|now|localtime)/i.test(origin.default.text)) throw unknown(column, `it is ${origin.default.text}`);
+    if (/^\(?current_date|^\(?curdate/i.test(origin.default.text))
+      throw unknown(column, 'it is the date in the session of the statement');
+    if (!/^\(?(current_timestamp|now|localtime)/i.test(origin.default.text))
+      throw unknown(column, `it is ${origin.default.text}`);
     const isInstant = /^timestamp(\(0\))?$/i.test(origin.type);
     if (!isInstant) throw unknown(column, 'it is the time in the session of the statement');
     const text = new Date(timestampMs).toISOString().slice(0, 19).replace('T', ' ');

@@ -4,7 +4,10 @@ import type { TargetColumn, TargetIndex, TargetTable } from '../model/target-tab
 import { SCHEMA } from './run-statements.ts';
 
 /** The table itself, without key and indexes: those come after the rows. */
-export function createTableStatements(table: TargetTable, { fillfactor }: { fillfactor?: number | undefined } = {}): string[] {
+export function createTableStatements(
+  table: TargetTable,
+  { fillfactor }: { fillfactor?: number | undefined } = {},
+): string[] {
   const place = `${SCHEMA}.${quoteIdentifier(table.name)}`;
   const storage = fillfactor === undefined ? '' : `\nwith (fillfactor = ${fillfactor})`;
   const columns = table.columns.map((column) => `  ${columnDefinition(table, column)}`);
@@ -60,7 +63,8 @@ export function commentStatements(table: TargetTable): string[] {
   const statements: string[] = [];
   if (table.comment !== '') statements.push(`comment on table ${place} is ${quoteLiteral(table.comment).trim()}`);
   for (const { name, comment } of table.columns) {
-    if (comment !== '') statements.push(`comment on column ${place}.${quoteIdentifier(name)} is ${quoteLiteral(comment).trim()}`);
+    if (comment !== '')
+      statements.push(`comment on column ${place}.${quoteIdentifier(name)} is ${quoteLiteral(comment).trim()}`);
   }
   return statements;
 }

@@ -23,7 +23,10 @@ export interface SavedView {
 }
 
 /** Finds the views that stand on tables, those on views included, in an order in which they can be made again. */
-export async function saveViews(client: Client, tables: readonly { readonly schema: string; readonly name: string }[]): Promise<SavedView[]> {
+export async function saveViews(
+  client: Client,
+  tables: readonly { readonly schema: string; readonly name: string }[],
+): Promise<SavedView[]> {
   const { rows } = await client.query<Record<string, unknown>>(
     `with recursive dependent (oid, depth) as (
        select c.oid, 0
@@ -87,7 +90,10 @@ export async function dropViews(client: Client, views: readonly SavedView[]): Pr
  * Makes the views again. One that no longer fits its tables is left out – and with it those on top of it – and
  * returned with the reason, so that its definition can be kept.
  */
-export async function restoreViews(client: Client, views: readonly SavedView[]): Promise<{ view: SavedView; reason: string }[]> {
+export async function restoreViews(
+  client: Client,
+  views: readonly SavedView[],
+): Promise<{ view: SavedView; reason: string }[]> {
   const lost: { view: SavedView; reason: string }[] = [];
   for (const view of views) {
     await client.query('savepoint hv_view');

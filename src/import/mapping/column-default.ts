@@ -52,7 +52,10 @@ function translateExpression(
   form: ValueForm,
   column: SourceColumn,
 ): TranslatedDefault | Record<string, never> {
-  const bare = text.trim().toLowerCase().replace(/^\((.*)\)$/s, '$1');
+  const bare = text
+    .trim()
+    .toLowerCase()
+    .replace(/^\((.*)\)$/s, '$1');
   const now = /^(current_timestamp|now|localtime|localtimestamp)(\((\d?)\))?$/.exec(bare);
   if (now && (form === 'timestamp' || form === 'timestamptz')) {
     const precision = now[3] ? `(${now[3]})` : '(0)';
@@ -63,7 +66,8 @@ function translateExpression(
       : { sql: `localtimestamp${precision}`, remark: null };
   }
   if (/^(curdate|current_date)(\(\))?$/.test(bare) && form === 'date') return { sql: 'current_date', remark: null };
-  if (bare === 'uuid()') return { sql: form === 'uuid' ? 'gen_random_uuid()' : 'gen_random_uuid()::text', remark: null };
+  if (bare === 'uuid()')
+    return { sql: form === 'uuid' ? 'gen_random_uuid()' : 'gen_random_uuid()::text', remark: null };
   if (bare === 'null') return { sql: null, remark: null };
   return {};
 }

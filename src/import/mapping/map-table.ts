@@ -5,7 +5,7 @@ import { translateDefault } from './column-default.ts';
 import { translateExpression } from './expression.ts';
 import { parseMysqlType } from './mysql-type.ts';
 import { fitName } from './names.ts';
-import { type TypeChoice, type TypeOptions, overriddenForm, targetTypeOf } from './target-type.ts';
+import { overriddenForm, type TypeChoice, type TypeOptions, targetTypeOf } from './target-type.ts';
 import { policyFor, type ValuePolicies } from './value-policy.ts';
 
 /** `type_override` of the configuration, by full source type: `tinyint(1)` → boolean. */
@@ -23,7 +23,12 @@ export interface MappingOptions extends TypeOptions {
 }
 
 /** Says how a table shall look in Postgres, or throws {@link UnmappableTable} with every reason why it cannot. */
-export function mapTable(source: SourceTable, schema: string, options: MappingOptions, name = source.name): TargetTable {
+export function mapTable(
+  source: SourceTable,
+  schema: string,
+  options: MappingOptions,
+  name = source.name,
+): TargetTable {
   const refusals: string[] = [];
   const remarks: string[] = [];
   const columns: TargetColumn[] = [];
@@ -115,7 +120,8 @@ function overridden(
   if (override === undefined) return natural;
   if (!override.tables.includes('*') && !override.tables.includes(qualifiedName(table))) return natural;
   const form = overriddenForm(column, override.to, natural);
-  if (form === null) return `column ${column.name} (${column.type}) cannot be written as ${override.to}; change type_override`;
+  if (form === null)
+    return `column ${column.name} (${column.type}) cannot be written as ${override.to}; change type_override`;
   return { type: override.to, form };
 }
 
@@ -167,7 +173,8 @@ function mapChecks(source: SourceTable, targetName: string, remarks: string[]): 
   for (const check of source.checks) {
     if (/^\s*json_valid\(`[^`]*`\)\s*$/i.test(check.expression)) continue;
     const expression = translateExpression(check.expression);
-    if (expression === null) remarks.push(`the check ${check.name} was left out: ${check.expression} could not be translated`);
+    if (expression === null)
+      remarks.push(`the check ${check.name} was left out: ${check.expression} could not be translated`);
     else checks.push({ name: fitName(targetName, check.name), expression });
   }
   return checks;

@@ -76,7 +76,11 @@ export function parseMysqlType(text: string): MysqlType {
     .slice(open + 1, close)
     .split(',')
     .map(Number);
-  for (const word of bare.slice(close + 1).toLowerCase().split(/\s+/)) attributes.add(word);
+  for (const word of bare
+    .slice(close + 1)
+    .toLowerCase()
+    .split(/\s+/))
+    attributes.add(word);
   return { name, numbers, labels: [], ...flags(attributes) };
 }
 
@@ -91,12 +95,12 @@ function parseLabels(text: string): string[] {
   const labels: string[] = [];
   const pattern = /'((?:[^'\\]|''|\\.)*)'/gs;
   for (const match of text.matchAll(pattern)) {
-    labels.push(match[1]!.replace(/''|\\(.)/gs, (whole, letter: string | undefined) => unescape(whole, letter)));
+    labels.push(match[1]!.replace(/''|\\(.)/gs, (whole, letter: string | undefined) => unescapePair(whole, letter)));
   }
   return labels;
 }
 
-function unescape(whole: string, letter: string | undefined): string {
+function unescapePair(whole: string, letter: string | undefined): string {
   if (whole === "''" || letter === undefined) return "'";
   return ESCAPES[letter] ?? letter;
 }

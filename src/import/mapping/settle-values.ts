@@ -1,5 +1,5 @@
-import { UnrepresentableValueError } from '../errors.ts';
 import { escapeField, splitFields, unescapeField } from '../copy-text/fields.ts';
+import { UnrepresentableValueError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import type { TargetColumn, TargetTable } from '../model/target-table.ts';
 import type { AlteredValue } from '../stream/batch.ts';
@@ -16,7 +16,9 @@ const TAB = Buffer.from('\t');
  */
 export function settleLine(
   line: Uint8Array,
-  table: Pick<TargetTable, 'columns' | 'identity'> & { readonly source: { readonly schema: string; readonly name: string } },
+  table: Pick<TargetTable, 'columns' | 'identity'> & {
+    readonly source: { readonly schema: string; readonly name: string };
+  },
   columns: readonly string[],
 ): { line: Buffer; altered: AlteredValue[] } {
   const fields = splitFields(line);
@@ -35,7 +37,11 @@ export function settleLine(
   };
 }
 
-function settleField(field: Uint8Array, column: TargetColumn, table: string): { text: string | null; original: string } {
+function settleField(
+  field: Uint8Array,
+  column: TargetColumn,
+  table: string,
+): { text: string | null; original: string } {
   const isText = column.form === 'text' || column.form === 'json';
   const original = unescapeField(isText ? field : field.subarray(1)) ?? '';
   switch (column.policy.kind) {

@@ -1,7 +1,7 @@
+import type { StoredRouting } from '../catalogue/table-rows.ts';
 import { SCHEMA } from '../ddl/run-statements.ts';
 import type { SourceTable } from '../model/source-table.ts';
 import type { TargetTable } from '../model/target-table.ts';
-import type { StoredRouting } from '../catalogue/table-rows.ts';
 
 interface Spreadable {
   readonly source: SourceTable;
@@ -20,7 +20,8 @@ export function spreadTables<Table extends Spreadable>(tables: readonly Table[])
   const widened = new Set<string>();
   for (const { source, target, routing } of tables) {
     if (routing.kind !== 'by') continue;
-    for (const column of target.columns) if (column.identity) widened.add(`${source.schema}.${source.name}.${column.name}`);
+    for (const column of target.columns)
+      if (column.identity) widened.add(`${source.schema}.${source.name}.${column.name}`);
   }
   if (widened.size === 0) return [...tables];
   for (let grew = true; grew; ) {

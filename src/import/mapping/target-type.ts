@@ -115,9 +115,16 @@ export function overriddenForm(column: SourceColumn, wanted: string, natural: Ty
   const source = parseMysqlType(column.type);
   const target = wanted.trim().toLowerCase();
   if (/^bool(ean)?$/.test(target)) return source.name === 'tinyint' || isOneBit(source) ? 'boolean' : null;
-  if (source.name === 'bit') return NUMBERS.test(target) ? 'bits-number' : /^(bit|varbit)\b/.test(target) ? 'bits' : null;
+  if (source.name === 'bit')
+    return NUMBERS.test(target) ? 'bits-number' : /^(bit|varbit)\b/.test(target) ? 'bits' : null;
   if (natural.form === 'set-array' || natural.form === 'enum') {
-    return TEXTS.test(target) ? (natural.form === 'enum' ? 'enum' : 'text') : /^text\s*\[\]$/.test(target) ? natural.form : null;
+    return TEXTS.test(target)
+      ? natural.form === 'enum'
+        ? 'enum'
+        : 'text'
+      : /^text\s*\[\]$/.test(target)
+        ? natural.form
+        : null;
   }
   if (natural.form === 'interval') {
     return /^time\b/.test(target) ? 'time' : /^interval\b/.test(target) || TEXTS.test(target) ? 'interval' : null;

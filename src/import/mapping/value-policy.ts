@@ -1,5 +1,5 @@
 import { ConfigurationError } from '../../errors.ts';
-import { type SourceColumn, type SourceTable, qualifiedName } from '../model/source-table.ts';
+import { qualifiedName, type SourceColumn, type SourceTable } from '../model/source-table.ts';
 import type { ValueForm, ValuePolicy } from '../model/target-table.ts';
 import { parseMysqlType } from './mysql-type.ts';
 
@@ -37,7 +37,9 @@ function parsePolicy(name: string, value: string | number | null, column: Source
   if (value === 'error') return { kind: 'error' };
   if (value === 'strip') {
     if (form === 'text' || form === 'json' || name === '*') return { kind: 'strip' };
-    throw new ConfigurationError(`value_policy ${JSON.stringify(name)}: "strip" is for text columns; use null, error or a value`);
+    throw new ConfigurationError(
+      `value_policy ${JSON.stringify(name)}: "strip" is for text columns; use null, error or a value`,
+    );
   }
   return { kind: 'value', text: String(value) };
 }

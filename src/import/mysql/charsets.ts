@@ -81,7 +81,10 @@ async function oneByteWriter(session: MysqlSession, name: string): Promise<TextW
   const table: Buffer[] = [];
   const all = Buffer.from(Array.from({ length: 256 }, (_, code) => code)).toString('hex');
   // One row per byte, for an unassigned byte would make the conversion of the whole string fail
-  const parts = Array.from({ length: 256 }, (_, code) => `hex(convert(convert(x'${all.slice(code * 2, code * 2 + 2)}' using ${name}) using utf8mb4))`);
+  const parts = Array.from(
+    { length: 256 },
+    (_, code) => `hex(convert(convert(x'${all.slice(code * 2, code * 2 + 2)}' using ${name}) using utf8mb4))`,
+  );
   const [row] = await session.query<Record<string, string>>(`select concat_ws(',', ${parts.join(', ')}) as codes`);
   for (const code of row!.codes!.split(',')) table.push(Buffer.from(code, 'hex'));
   return (source, start, end, out) => {

@@ -1,5 +1,5 @@
-import { mapTable, type MappingOptions } from '../mapping/map-table.ts';
 import type { Problem } from '../errors.ts';
+import { type MappingOptions, mapTable } from '../mapping/map-table.ts';
 import type { Position } from '../model/position.ts';
 import type { SourceTable } from '../model/source-table.ts';
 import type { TargetTable } from '../model/target-table.ts';
@@ -43,7 +43,10 @@ export class MysqlSource implements ImportSource {
     this.flavour = flavour;
   }
 
-  static async open(options: MysqlSourceOptions, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<MysqlSource> {
+  static async open(
+    options: MysqlSourceOptions,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<MysqlSource> {
     const session = await MysqlSession.open(options.settings, { signal });
     return new MysqlSource(options, session, await readFlavour(session));
   }
@@ -60,7 +63,11 @@ export class MysqlSource implements ImportSource {
     return mapTable(table, schema, options);
   }
 
-  openSnapshot(options: { workers: number; lockTimeoutMs: number; signal?: AbortSignal | undefined }): Promise<Snapshot> {
+  openSnapshot(options: {
+    workers: number;
+    lockTimeoutMs: number;
+    signal?: AbortSignal | undefined;
+  }): Promise<Snapshot> {
     return openSnapshot(this.#options.settings, this.flavour, options);
   }
 
@@ -68,7 +75,9 @@ export class MysqlSource implements ImportSource {
   async identity(): Promise<string | null> {
     if (!this.#options.gtid) return null;
     const [row] = await this.#session.query<{ id: string }>(
-      this.flavour.mariadb ? "select concat(@@hostname, ':', @@port, ':', @@server_id) as id" : 'select @@server_uuid as id',
+      this.flavour.mariadb
+        ? "select concat(@@hostname, ':', @@port, ':', @@server_id) as id"
+        : 'select @@server_uuid as id',
     );
     return row!.id;
   }
@@ -116,7 +125,13 @@ export class MysqlSource implements ImportSource {
       },
     });
     const transport = await BinlogTransport.start(
-      { settings, serverId, mariadb, heartbeatMs: options.heartbeatMs, start: { ...start, gtid: gtid ? start.gtid : null } },
+      {
+        settings,
+        serverId,
+        mariadb,
+        heartbeatMs: options.heartbeatMs,
+        start: { ...start, gtid: gtid ? start.gtid : null },
+      },
       reader,
     );
     reader.flow.control(transport);

@@ -29,17 +29,29 @@ export async function preflightMysql(
     }
   }
   if (variables.get('binlog_transaction_compression') === 'ON') {
-    add('error', 'binlog_transaction_compression is ON and must be OFF: set global binlog_transaction_compression = OFF');
+    add(
+      'error',
+      'binlog_transaction_compression is ON and must be OFF: set global binlog_transaction_compression = OFF',
+    );
   }
   if (/PARTIAL_JSON/i.test(variables.get('binlog_row_value_options') ?? '')) {
-    add('error', "binlog_row_value_options has PARTIAL_JSON and must be empty: set global binlog_row_value_options = ''");
+    add(
+      'error',
+      "binlog_row_value_options has PARTIAL_JSON and must be empty: set global binlog_row_value_options = ''",
+    );
   }
-  if ((variables.get('server_id') ?? '0') === '0') add('error', 'server_id is 0; the server sends no binlog to a replica: give it a number');
+  if ((variables.get('server_id') ?? '0') === '0')
+    add('error', 'server_id is 0; the server sends no binlog to a replica: give it a number');
   problems.push(...(await checkRights(session, flavour)));
   problems.push(...(await checkSchemas(session, schemas)));
-  const hours = Number(variables.get('binlog_expire_logs_seconds') ?? Number(variables.get('expire_logs_days') ?? 0) * 86_400) / 3_600;
+  const hours =
+    Number(variables.get('binlog_expire_logs_seconds') ?? Number(variables.get('expire_logs_days') ?? 0) * 86_400) /
+    3_600;
   if (hours > 0 && hours < 24) {
-    add('warning', `the server keeps its binlog for ${hours.toFixed(1)} hours only; a replica that stands still longer has to be copied anew`);
+    add(
+      'warning',
+      `the server keeps its binlog for ${hours.toFixed(1)} hours only; a replica that stands still longer has to be copied anew`,
+    );
   }
   return problems;
 }
@@ -56,27 +68,50 @@ async function readVariables(session: MysqlSession): Promise<Map<string, string>
 /** Rights are read from SHOW GRANTS, for trying them out would cost locks. */
 async function checkRights(session: MysqlSession, flavour: ServerFlavour): Promise<Problem[]> {
   const rows = await session.query<Record<string, string>>('show grants');
-  const text = rows.map((row) => Object.values(row)[0] ?? '').join('\n').toUpperCase();
+  const text = rows
+    .map((row) => Object.values(row)[0] ?? '')
+    .join('\n')
+    .toUpperCase();
   const has = (...rights: string[]): boolean =>
-    /GRANT ALL PRIVILEGES ON \*\.\*/.test(text) || rights.some((right) => new RegExp(`\\b${right}\\b[^\\n]* ON \\*\\.\\*`).test(text));
+    /GRANT ALL PRIVILEGES ON \*\.\*/.test(text) ||
+    rights.some((right) => new RegExp(`\\b${right}\\b[^\\n]* ON \\*\\.\\*`).test(text));
   const problems: Problem[] = [];
   if (!has('REPLICATION SLAVE', 'REPLICATION REPLICA')) {
-    problems.push({ level: 'error', table: null, message: 'the user may not read the binlog: grant replication slave on *.* to it' });
+    problems.push({
+      level: 'error',
+      table: null,
+      message: 'the user may not read the binlog: grant replication slave on *.* to it',
+    });
   }
   const status = flavour.mariadb ? ['BINLOG MONITOR', 'REPLICATION CLIENT', 'SUPER'] : ['REPLICATION CLIENT', 'SUPER'];
   if (!has(...status)) {
-    problems.push({ level: 'error', table: null, message: `the user may not ask for the binlog's position: grant ${status[0]!.toLowerCase()} on *.* to it` });
+    problems.push({
+      level: 'error',
+      table: null,
+      message: `the user may not ask for the binlog's position: grant ${status[0]!.toLowerCase()} on *.* to it`,
+    });
   }
   if (!has('RELOAD') && !flavour.mariadb) {
-    problems.push({ level: 'warning', table: null, message: 'the user has no RELOAD right; on a busy source the copy then runs in one session only' });
+    problems.push({
+      level: 'warning',
+      table: null,
+      message: 'the user has no RELOAD right; on a busy source the copy then runs in one session only',
+    });
   }
   return problems;
 }
 
 async function checkSchemas(session: MysqlSession, schemas: readonly string[]): Promise<Problem[]> {
-  const rows = await session.query<{ name: string }>('select schema_name as name from information_schema.schemata where schema_name in (?)', [schemas]);
+  const rows = await session.query<{ name: string }>(
+    'select schema_name as name from information_schema.schemata where schema_name in (?)',
+    [schemas],
+  );
   const found = new Set(rows.map(({ name }) => name));
   return schemas
     .filter((schema) => !found.has(schema))
-    .map((schema) => ({ level: 'error', table: null, message: `there is no database ${schema}, or the user has no rights in it` }));
+    .map((schema) => ({
+      level: 'error',
+      table: null,
+      message: `there is no database ${schema}, or the user has no rights in it`,
+    }));
 }

@@ -59,7 +59,10 @@ export class MysqlSession {
   }
 
   /** @throws SourceUnavailableError, AuthenticationError, MissingPeerError */
-  static async open(settings: MysqlSettings, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<MysqlSession> {
+  static async open(
+    settings: MysqlSettings,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<MysqlSession> {
     throwIfAborted(signal, `connecting to ${sourceLabel(settings)}`);
     const mysql = await loadMysql();
     const connection = mysql.createConnection(driverOptions(settings));

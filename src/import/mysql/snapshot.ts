@@ -97,7 +97,11 @@ function begin(session: MysqlSession, flavour: ServerFlavour): Promise<unknown> 
 
 function isDenied(error: unknown): boolean {
   const code: unknown = error instanceof Error ? (error as { code?: unknown }).code : undefined;
-  return code === 'ER_SPECIFIC_ACCESS_DENIED_ERROR' || code === 'ER_ACCESS_DENIED_ERROR' || code === 'ER_DBACCESS_DENIED_ERROR';
+  return (
+    code === 'ER_SPECIFIC_ACCESS_DENIED_ERROR' ||
+    code === 'ER_ACCESS_DENIED_ERROR' ||
+    code === 'ER_DBACCESS_DENIED_ERROR'
+  );
 }
 
 class MysqlSnapshot implements Snapshot {

@@ -5,9 +5,17 @@ import type { MysqlSession } from './session.ts';
 
 /** Where the source's binlog ends now. */
 export async function currentPosition(session: MysqlSession, flavour: ServerFlavour): Promise<Position> {
-  const [row] = await session.query<{ File: string; Position: string; Executed_Gtid_Set?: string }>(flavour.statusStatement);
+  const [row] = await session.query<{ File: string; Position: string; Executed_Gtid_Set?: string }>(
+    flavour.statusStatement,
+  );
   if (row === undefined) throw new Error('the source writes no binlog');
-  return toPosition(await withGtid(session, flavour, { file: row.File, offset: Number(row.Position), gtid: row.Executed_Gtid_Set ?? null }));
+  return toPosition(
+    await withGtid(session, flavour, {
+      file: row.File,
+      offset: Number(row.Position),
+      gtid: row.Executed_Gtid_Set ?? null,
+    }),
+  );
 }
 
 /** Adds the GTID that stands for the same place. */
@@ -27,7 +35,9 @@ export async function withGtid(
 /** MariaDB tells the place of the binlog that a consistent snapshot shows, without a lock. */
 export async function snapshotPosition(session: MysqlSession, flavour: ServerFlavour): Promise<Position | null> {
   if (!flavour.mariadb) return null;
-  const rows = await session.query<{ Variable_name: string; Value: string }>("show status like 'binlog\\_snapshot\\_%'");
+  const rows = await session.query<{ Variable_name: string; Value: string }>(
+    "show status like 'binlog\\_snapshot\\_%'",
+  );
   const value = (name: string): string | undefined =>
     rows.find((row) => row.Variable_name.toLowerCase() === name)?.Value;
   const file = value('binlog_snapshot_file');

@@ -29,12 +29,15 @@ export class TableReader implements SnapshotReader {
     const { identity } = table.target;
     const name = identity.kind === 'key' ? identity.columns[0] : undefined;
     const column = table.source.columns.find((candidate) => candidate.name === name);
-    const usable = column !== undefined && WHOLE_TYPES.has(parseMysqlType(column.type).name) && table.source.transactional;
+    const usable =
+      column !== undefined && WHOLE_TYPES.has(parseMysqlType(column.type).name) && table.source.transactional;
     if (!usable || table.source.estimatedRows < chunkRows * 1.5) return { column: null, bounds: [] };
     const key = quoteMysql(column.name);
     const place = qualifyMysql(table.source);
     const bounds: string[] = [];
-    const [lowest] = await this.#session.query<{ value: string | number | null }>(`select min(${key}) as value from ${place}`);
+    const [lowest] = await this.#session.query<{ value: string | number | null }>(
+      `select min(${key}) as value from ${place}`,
+    );
     let last = lowest?.value ?? null;
     while (last !== null) {
       const [step] = await this.#session.query<{ value: string | number }>(

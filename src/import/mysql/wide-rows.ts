@@ -27,7 +27,9 @@ export async function readWideRows(session: MysqlSession, request: WideRowsReque
     rows += 1;
     return request.onLines(lineOf(row, request.columns));
   };
-  await session.stream(`select ${list} ${request.from} where ${request.where}`, onRow, request.drained, { signal: request.signal });
+  await session.stream(`select ${list} ${request.from} where ${request.where}`, onRow, request.drained, {
+    signal: request.signal,
+  });
   if (rows !== request.expected) {
     throw new ImportError(
       'WIDE_ROWS',

@@ -1,8 +1,8 @@
 import { shardFor } from '../../core/index.ts';
-import type { Topology } from '../config/topology.ts';
+import { ConfigurationError } from '../../errors.ts';
 import type { StoredRouting } from '../catalogue/table-rows.ts';
 import type { RouteBy } from '../config/routing-config.ts';
-import { ConfigurationError } from '../../errors.ts';
+import type { Topology } from '../config/topology.ts';
 import type { Destination, Router } from './router.ts';
 
 /** How many routing keys' destinations are remembered: hashing one costs more than all the rest of routing. */
@@ -51,11 +51,16 @@ export class Places {
       case 'reference':
         return { kind: 'fixed', destinations: this.shardServers().map((name) => this.schema(name, schema)) };
       case 'by':
-        return { kind: 'by-key', destinations: this.allShards(), columns: routing.columns, route: this.#route(routing.columns, by) };
+        return {
+          kind: 'by-key',
+          destinations: this.allShards(),
+          columns: routing.columns,
+          route: this.#route(by),
+        };
     }
   }
 
-  #route(columns: readonly string[], by: RouteBy | null): (values: readonly (string | null)[]) => Destination {
+  #route(by: RouteBy | null): (values: readonly (string | null)[]) => Destination {
     const { routing } = this.#shards();
     const remembered = new Map<string, Destination>();
     const find = (key: string): Destination => {

@@ -28,6 +28,7 @@ function hasColumns(table: SourceTable, { columns }: RouteBy): boolean {
 }
 
 function checked(table: SourceTable, rule: RouteBy, own: boolean): RoutingChoice {
-  if (own && !hasColumns(table, rule)) return { problem: `shard_by names the column ${rule.columns.join(', ')}, which it does not have` };
+  if (own && !hasColumns(table, rule))
+    return { problem: `shard_by names the column ${rule.columns.join(', ')}, which it does not have` };
   return { routing: { kind: 'by', columns: rule.columns }, by: rule };
 }

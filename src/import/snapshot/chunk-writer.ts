@@ -40,9 +40,7 @@ export function chunkWriter(options: ChunkWriterOptions): ChunkWriter {
   const wanted = destinations.filter(({ server }) => options.clients.has(server));
   // One COPY per session is all that Postgres has: several shards on a server have to take turns
   const oneEach = new Set(wanted.map(({ server }) => server)).size === wanted.length;
-  return options.router.kind === 'fixed' && oneEach
-    ? new FixedWriter(options, wanted)
-    : new SpreadingWriter(options);
+  return options.router.kind === 'fixed' && oneEach ? new FixedWriter(options, wanted) : new SpreadingWriter(options);
 }
 
 function openCopy({ table, columns, clients, schemaOf }: ChunkWriterOptions, destination: Destination): CopyStream {
@@ -113,7 +111,10 @@ class SpreadingWriter implements ChunkWriter {
       for (const destination of destinations) {
         if (!clients.has(destination.server)) continue;
         const held = this.#held.get(destination);
-        const whole = settled.subarray(line.byteOffset - settled.byteOffset, line.byteOffset - settled.byteOffset + line.length + 1);
+        const whole = settled.subarray(
+          line.byteOffset - settled.byteOffset,
+          line.byteOffset - settled.byteOffset + line.length + 1,
+        );
         if (held === undefined) this.#held.set(destination, [whole]);
         else held.push(whole);
       }

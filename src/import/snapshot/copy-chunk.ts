@@ -37,7 +37,14 @@ export async function copyChunk(copy: TableCopy, chunk: number, options: CopyChu
     for (const server of copy.halfDone(chunk)) {
       await deleteChunk(clients.get(server)!, copy, chunk, server, sourceKey, schemaOf);
     }
-    const writer = chunkWriter({ table, columns, router: copy.router, clients, bufferBytes: options.bufferBytes, schemaOf });
+    const writer = chunkWriter({
+      table,
+      columns,
+      router: copy.router,
+      clients,
+      bufferBytes: options.bufferBytes,
+      schemaOf,
+    });
     try {
       await reader.read({
         table,
@@ -60,7 +67,11 @@ export async function copyChunk(copy: TableCopy, chunk: number, options: CopyChu
     }
     // What a policy replaced is counted once, on the first of the servers
     const [first] = clients.values();
-    await noteAltered(first!, sourceKey, writer.altered.map((value) => ({ ...value, tableId: table.id })));
+    await noteAltered(
+      first!,
+      sourceKey,
+      writer.altered.map((value) => ({ ...value, tableId: table.id })),
+    );
     for (const [server, client] of clients) {
       await client.query('commit');
       copy.noteDone(server, { chunk, position, rows: 0 });
@@ -82,8 +93,10 @@ async function deleteChunk(
 ): Promise<void> {
   const range = copy.range(chunk);
   const conditions: string[] = [];
-  if (range !== null && range.from !== null) conditions.push(`${quoteIdentifier(range.column)} >= ${quoteLiteral(range.from)}`);
-  if (range !== null && range.to !== null) conditions.push(`${quoteIdentifier(range.column)} < ${quoteLiteral(range.to)}`);
+  if (range !== null && range.from !== null)
+    conditions.push(`${quoteIdentifier(range.column)} >= ${quoteLiteral(range.from)}`);
+  if (range !== null && range.to !== null)
+    conditions.push(`${quoteIdentifier(range.column)} < ${quoteLiteral(range.to)}`);
   const where = conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`;
   for (const destination of copy.router.destinations) {
     if (destination.server !== server) continue;

@@ -1,5 +1,5 @@
-import type { ChunkPlan, TableRow } from '../catalogue/table-rows.ts';
 import type { ChunkRow } from '../catalogue/chunk-rows.ts';
+import type { ChunkPlan, TableRow } from '../catalogue/table-rows.ts';
 import type { Position } from '../model/position.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import type { Router } from '../route/router.ts';

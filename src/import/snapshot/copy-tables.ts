@@ -1,15 +1,15 @@
 import type { Client } from 'pg';
+import { HypervaultError } from '../../errors.ts';
 import { endClient } from '../../internal/client-guard.ts';
 import { isConnectionLoss, sqlStateOf } from '../../internal/sqlstate.ts';
-import { HypervaultError } from '../../errors.ts';
 import { listChunks } from '../catalogue/chunk-rows.ts';
 import type { Servers } from '../catalogue/servers.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
 import { setChunks } from '../catalogue/table-rows.ts';
+import type { Position } from '../model/position.ts';
 import type { TargetIndex } from '../model/target-table.ts';
 import type { Destination } from '../route/router.ts';
 import type { Snapshot, SnapshotReader } from '../source/snapshot.ts';
-import type { Position } from '../model/position.ts';
 import { together } from '../workers/together.ts';
 import { copyChunk } from './copy-chunk.ts';
 import type { TableCopy } from './copy-job.ts';

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
+import { qualify } from '../apply/table-sql.ts';
 import { checkStatements, indexStatement, primaryKeyStatements } from '../ddl/create-table.ts';
 import { inSchema, runStatements } from '../ddl/run-statements.ts';
-import { qualify } from '../apply/table-sql.ts';
 import type { TargetIndex } from '../model/target-table.ts';
 import type { Destination } from '../route/router.ts';
 import type { TableCopy } from './copy-job.ts';
@@ -35,7 +35,8 @@ export async function finishTable(
         if (destination.server !== server) continue;
         const schema = schemaOf(destination);
         await runStatements(client, primaryKeyStatements(target), schema);
-        for (const index of indexes) await attempt(client, schema, `the index ${index.name}`, indexStatement(target, index));
+        for (const index of indexes)
+          await attempt(client, schema, `the index ${index.name}`, indexStatement(target, index));
         for (const sql of checkStatements(target)) await attempt(client, schema, 'a check', sql);
         await client.query(`analyze ${qualify(schema, target.name)}`);
       }

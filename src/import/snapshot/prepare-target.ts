@@ -1,11 +1,11 @@
 import type { Client } from 'pg';
 import { quoteIdentifier } from '../../internal/quote.ts';
+import { inTransaction } from '../catalogue/servers.ts';
 import { createTableStatements } from '../ddl/create-table.ts';
 import { dropTableStatements } from '../ddl/drop-table.ts';
 import { runStatements } from '../ddl/run-statements.ts';
 import { loadingSchema } from '../mapping/names.ts';
 import { qualifiedName } from '../model/source-table.ts';
-import { inTransaction } from '../catalogue/servers.ts';
 import type { TableCopy } from './copy-job.ts';
 
 /**

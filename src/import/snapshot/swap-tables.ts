@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { quoteIdentifier } from '../../internal/quote.ts';
 import { qualify } from '../apply/table-sql.ts';
-import { dropViews, restoreViews, saveGrants, type SavedView, saveViews } from '../ddl/user-objects.ts';
+import { dropViews, restoreViews, type SavedView, saveGrants, saveViews } from '../ddl/user-objects.ts';
 import { loadingSchema } from '../mapping/names.ts';
 import type { TargetTable } from '../model/target-table.ts';
 import type { Destination } from '../route/router.ts';
@@ -26,7 +26,9 @@ export async function swapTables(
   { lockTimeoutMs, grantSelectTo }: { lockTimeoutMs: number; grantSelectTo: readonly string[] },
 ): Promise<{ view: SavedView; reason: string }[]> {
   await client.query(`set local lock_timeout = ${Math.round(lockTimeoutMs)}`);
-  const places = tables.flatMap(({ target, destinations }) => destinations.map(({ schema }) => ({ schema, name: target.name })));
+  const places = tables.flatMap(({ target, destinations }) =>
+    destinations.map(({ schema }) => ({ schema, name: target.name })),
+  );
   const views = await saveViews(client, places);
   await dropViews(client, views);
   for (const { target, destinations } of tables) {
@@ -35,7 +37,12 @@ export async function swapTables(
   return restoreViews(client, views);
 }
 
-async function swapTable(client: Client, target: TargetTable, schema: string, grantSelectTo: readonly string[]): Promise<void> {
+async function swapTable(
+  client: Client,
+  target: TargetTable,
+  schema: string,
+  grantSelectTo: readonly string[],
+): Promise<void> {
   const loading = loadingSchema(schema);
   const place = qualify(schema, target.name);
   const grants = await saveGrants(client, schema, target.name);

@@ -3,8 +3,8 @@ import type { MappingOptions } from '../mapping/map-table.ts';
 import type { Position } from '../model/position.ts';
 import type { SourceTable } from '../model/source-table.ts';
 import type { TargetTable } from '../model/target-table.ts';
-import type { FollowedTables } from '../stream/followed-tables.ts';
 import type { BatchQueue } from '../stream/batch-queue.ts';
+import type { FollowedTables } from '../stream/followed-tables.ts';
 import type { ReaderEvents } from '../stream/reader-events.ts';
 import type { RowSink } from '../stream/row-sink.ts';
 import type { StatementHost } from '../stream/statement-host.ts';
@@ -41,7 +41,11 @@ export interface ImportSource {
   preflight(schemas: readonly string[]): Promise<Problem[]>;
   readTables(schemas: readonly string[], table?: string): Promise<SourceTable[]>;
   mapTable(table: SourceTable, schema: string, options: MappingOptions): TargetTable;
-  openSnapshot(options: { workers: number; lockTimeoutMs: number; signal?: AbortSignal | undefined }): Promise<Snapshot>;
+  openSnapshot(options: {
+    workers: number;
+    lockTimeoutMs: number;
+    signal?: AbortSignal | undefined;
+  }): Promise<Snapshot>;
   /** Which server this is; `null` when places of its log mean nothing on another one. */
   identity(): Promise<string | null>;
   currentPosition(): Promise<Position>;

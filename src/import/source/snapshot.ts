@@ -1,6 +1,6 @@
-import type { MappedTable } from '../model/target-table.ts';
-import type { Position } from '../model/position.ts';
 import type { ChunkPlan } from '../catalogue/table-rows.ts';
+import type { Position } from '../model/position.ts';
+import type { MappedTable } from '../model/target-table.ts';
 
 /** Part of a table: values of the chunk column from `from` up to, but without, `to`; `null` means no bound. */
 export interface ChunkRange {
@@ -39,6 +39,9 @@ export interface Snapshot {
    * Reads a table that no snapshot covers (MyISAM), while it is locked against writing.
    * @returns the place of the log that its rows show
    */
-  withLocked<Result>(table: MappedTable, work: (reader: SnapshotReader, position: Position) => Promise<Result>): Promise<Result>;
+  withLocked<Result>(
+    table: MappedTable,
+    work: (reader: SnapshotReader, position: Position) => Promise<Result>,
+  ): Promise<Result>;
   release(): Promise<void>;
 }

@@ -1,14 +1,14 @@
 import type { ServerApplier } from '../apply/server-applier.ts';
 import { noteError } from '../catalogue/error-rows.ts';
-import { setConsistency, type SourceRow } from '../catalogue/source-rows.ts';
+import { type SourceRow, setConsistency } from '../catalogue/source-rows.ts';
 import { setCopied, type TableRow } from '../catalogue/table-rows.ts';
 import type { EngineContext } from '../commands/context.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { indexStatement } from '../ddl/create-table.ts';
 import { inSchema } from '../ddl/run-statements.ts';
 import { qualifiedName } from '../model/source-table.ts';
-import { messageOf } from './message-of.ts';
 import { routerOf } from './load-tables.ts';
+import { messageOf } from './message-of.ts';
 
 /**
  * The changes up to the latest moment that any copied row shows are applied: the tables are consistent with each

@@ -4,12 +4,16 @@ import { listTables, type TableRow } from '../catalogue/table-rows.ts';
 import type { EngineContext } from '../commands/context.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { qualifiedName } from '../model/source-table.ts';
-import { chooseRouting } from '../route/table-routing.ts';
 import type { Router } from '../route/router.ts';
+import { chooseRouting } from '../route/table-routing.ts';
 import type { FollowedTable } from '../stream/followed-table.ts';
 
 /** The router of a registered table. */
-export function routerOf(context: EngineContext, config: SourceConfig, table: Pick<TableRow, 'routing' | 'source' | 'target'>): Router {
+export function routerOf(
+  context: EngineContext,
+  config: SourceConfig,
+  table: Pick<TableRow, 'routing' | 'source' | 'target'>,
+): Router {
   const { places, config: whole } = context;
   const choice = chooseRouting(table.source, config.routing);
   const by = 'by' in choice ? choice.by : null;
@@ -17,9 +21,14 @@ export function routerOf(context: EngineContext, config: SourceConfig, table: Pi
 }
 
 /** The kinds of changes that `skip_events` leaves out for a table. */
-export function skippedEvents(config: SourceConfig, table: { readonly schema: string; readonly name: string }): FollowedTable['skipEvents'] {
+export function skippedEvents(
+  config: SourceConfig,
+  table: { readonly schema: string; readonly name: string },
+): FollowedTable['skipEvents'] {
   const names = [table.schema, qualifiedName(table)];
-  const kinds = (['insert', 'update', 'delete'] as const).filter((kind) => config.skipEvents[kind].some((entry) => names.includes(entry)));
+  const kinds = (['insert', 'update', 'delete'] as const).filter((kind) =>
+    config.skipEvents[kind].some((entry) => names.includes(entry)),
+  );
   return new Set(kinds);
 }
 
@@ -27,7 +36,12 @@ export function skippedEvents(config: SourceConfig, table: { readonly schema: st
  * The tables to follow, with the structures they have on the server that is furthest behind: that is where reading
  * begins. A table without a structure there was made by a statement that comes again, or dropped.
  */
-export async function loadTables(context: EngineContext, config: SourceConfig, source: SourceRow, server: string): Promise<FollowedTable[]> {
+export async function loadTables(
+  context: EngineContext,
+  config: SourceConfig,
+  source: SourceRow,
+  server: string,
+): Promise<FollowedTable[]> {
   const rows = await context.control((client) => listTables(client, source));
   const structures = await context.servers.with(server, (client) => listStructures(client, source.key));
   const byId = new Map(structures.map((structure) => [structure.tableId, structure]));

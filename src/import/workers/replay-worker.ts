@@ -36,7 +36,11 @@ export interface ReplayWorkerOptions {
 }
 
 /** SQLSTATEs of collisions that another try gets past. */
-const COLLISIONS = new Set<string>([SQLSTATE.serializationFailure, SQLSTATE.deadlockDetected, SQLSTATE.lockNotAvailable]);
+const COLLISIONS = new Set<string>([
+  SQLSTATE.serializationFailure,
+  SQLSTATE.deadlockDetected,
+  SQLSTATE.lockNotAvailable,
+]);
 
 /** Applies the queue's batches on all servers, and tries again by itself when one of them is away. */
 export class ReplayWorker {
@@ -94,7 +98,9 @@ export class ReplayWorker {
         if (!isRetryable(error)) throw error;
         if (wasInside) throw new ReadAgain(isolate);
         const delay = backoff.next();
-        log.warn(`${name}: applying on ${applier.server} stopped and begins again in ${Math.round(delay)} ms: ${messageOf(error)}`);
+        log.warn(
+          `${name}: applying on ${applier.server} stopped and begins again in ${Math.round(delay)} ms: ${messageOf(error)}`,
+        );
         await sleep(delay, { signal, what: 'applying' }).catch(() => {});
         if (signal.aborted) return;
       }

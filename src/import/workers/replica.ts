@@ -20,8 +20,8 @@ import { RowSink } from '../stream/row-sink.ts';
 import { becomeConsistent } from './consistency.ts';
 import { loadTables, serversOf } from './load-tables.ts';
 import { messageOf } from './message-of.ts';
-import { ReadAgain, ReplayWorker } from './replay-worker.ts';
 import { ReadWorker } from './read-worker.ts';
+import { ReadAgain, ReplayWorker } from './replay-worker.ts';
 import { statementHost, syncRemedy } from './statement-host.ts';
 import { together } from './together.ts';
 
@@ -103,7 +103,7 @@ export class Replica {
         openSource: () => context.openSource(config),
         follow: (source) => ({
           tables,
-          statements: statementHost(context, config, this.#source, source, { postgis }),
+          statements: statementHost(context, config, this.#source, source, { postgis, tables }),
           sink: new RowSink(applied),
           queue,
           events: this.#events(tables),
@@ -146,7 +146,8 @@ export class Replica {
           source: this.#source,
           aside: this.#aside,
           synchronous: this.#config.kind === 'pgsql',
-          onLostView: (view, reason) => this.#inBackground(this.#context.control((client) => noteLostView(client, view, reason))),
+          onLostView: (view, reason) =>
+            this.#inBackground(this.#context.control((client) => noteLostView(client, view, reason))),
           onFailures: (failures) => this.#onFailures(failures),
         }),
     );
@@ -194,7 +195,11 @@ export class Replica {
   async #noteAside(
     table: FollowedTable,
     reason: string,
-    details: { readonly phase: 'read' | 'replay'; readonly sql?: string | undefined; readonly position?: string | undefined },
+    details: {
+      readonly phase: 'read' | 'replay';
+      readonly sql?: string | undefined;
+      readonly position?: string | undefined;
+    },
   ): Promise<void> {
     const { log, notifier } = this.#context;
     const name = qualifiedName(table.source);
@@ -243,7 +248,11 @@ export class Replica {
       this.#caughtUp = false;
       try {
         const row = await this.#context.control(async (client) => {
-          await noteRead(client, this.#source, { position: news, sourceTimeMs: news === null ? 0 : this.#handedOverTimeMs, caughtUp });
+          await noteRead(client, this.#source, {
+            position: news,
+            sourceTimeMs: news === null ? 0 : this.#handedOverTimeMs,
+            caughtUp,
+          });
           return getSource(client, this.#source.name);
         });
         told = position;
@@ -267,7 +276,9 @@ export class Replica {
 
 export async function hasPostgis(context: EngineContext, server: string): Promise<boolean> {
   return context.servers.with(server, async (client) => {
-    const { rows } = await client.query<{ there: boolean }>(`select exists (select from pg_extension where extname = 'postgis') as there`);
+    const { rows } = await client.query<{ there: boolean }>(
+      `select exists (select from pg_extension where extname = 'postgis') as there`,
+    );
     return rows[0]!.there;
   });
 }

@@ -1,15 +1,18 @@
 import { noteError } from '../catalogue/error-rows.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
+import type { StoredRouting } from '../catalogue/table-rows.ts';
 import { putTable, setTableState } from '../catalogue/table-rows.ts';
 import { type EngineContext, mappingOptions } from '../commands/context.ts';
 import { isWanted } from '../commands/wanted.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { UnmappableTable } from '../mapping/map-table.ts';
+import { spreadTables } from '../mapping/spread-tables.ts';
 import { qualifiedName, type SourceTable } from '../model/source-table.ts';
 import type { TargetTable } from '../model/target-table.ts';
 import { chooseRouting } from '../route/table-routing.ts';
 import type { ImportSource } from '../source/import-source.ts';
 import type { FollowedTable } from '../stream/followed-table.ts';
+import type { FollowedTables } from '../stream/followed-tables.ts';
 import type { StatementHost } from '../stream/statement-host.ts';
 import { routerOf, skippedEvents } from './load-tables.ts';
 
@@ -19,10 +22,21 @@ export function statementHost(
   config: SourceConfig,
   source: SourceRow,
   reader: ImportSource,
-  { postgis }: { postgis: boolean },
+  { postgis, tables }: { postgis: boolean; tables: FollowedTables },
 ): StatementHost {
-  const map = (table: SourceTable): TargetTable =>
-    reader.mapTable(table, config.schemaMappings[table.schema] ?? table.schema, mappingOptions(context, config, postgis));
+  const map = (table: SourceTable): TargetTable => {
+    const schema = config.schemaMappings[table.schema] ?? table.schema;
+    const target = reader.mapTable(table, schema, mappingOptions(context, config, postgis));
+    const choice = chooseRouting(table, config.routing);
+    if ('problem' in choice) return target;
+    // What a new table refers to decides how wide its columns have to be
+    const others = [...tables].map((known) => ({
+      source: known.source,
+      target: known.target,
+      routing: routingOf(known),
+    }));
+    return spreadTables([...others, { source: table, target, routing: choice.routing }]).at(-1)!.target;
+  };
   return {
     wants: (schema, name) => isWanted(config, { schema, name }),
     mapsSchema: (schema) => config.schemaMappings[schema] !== undefined,
@@ -30,7 +44,9 @@ export function statementHost(
     register: async (table, target): Promise<FollowedTable> => {
       const choice = chooseRouting(table, config.routing);
       if ('problem' in choice) throw new UnmappableTable(qualifiedName(table), [choice.problem]);
-      const row = await context.control((client) => putTable(client, source, { source: table, target, routing: choice.routing }, 'followed'));
+      const row = await context.control((client) =>
+        putTable(client, source, { source: table, target, routing: choice.routing }, 'followed'),
+      );
       return {
         id: row.id,
         version: row.version,
@@ -56,10 +72,20 @@ export function statementHost(
         };
         const row = await putTable(client, source, { source: table, target, routing: { kind: 'one' } });
         await setTableState(client, row.id, 'aside', reason);
-        await noteError(client, source, { phase: 'statement', tableId: row.id, table: qualifiedName(table), message: reason, remedy: syncRemedy(table) });
+        await noteError(client, source, {
+          phase: 'statement',
+          tableId: row.id,
+          table: qualifiedName(table),
+          message: reason,
+          remedy: syncRemedy(table),
+        });
       });
     },
   };
+}
+
+function routingOf({ router }: FollowedTable): StoredRouting {
+  return router.kind === 'by-key' ? { kind: 'by', columns: router.columns } : { kind: 'one' };
 }
 
 /** How a table that was set aside comes back. */

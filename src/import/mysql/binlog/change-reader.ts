@@ -1,6 +1,6 @@
 import { Batch } from '../../stream/batch.ts';
-import { FlowGate } from '../../stream/flow-gate.ts';
 import type { BatchQueue } from '../../stream/batch-queue.ts';
+import { FlowGate } from '../../stream/flow-gate.ts';
 import type { FollowedTable } from '../../stream/followed-table.ts';
 import type { RowSink } from '../../stream/row-sink.ts';
 import type { Charsets } from '../charsets.ts';
@@ -166,7 +166,8 @@ export class ChangeReader implements TransportHandler {
       return;
     }
     batch.sourceTimeMs = header.timestamp * 1_000;
-    if (batch.changes >= this.#options.maxRows * 4 || batch.lines.length >= this.#options.maxBytes) this.#handOverPart();
+    if (batch.changes >= this.#options.maxRows * 4 || batch.lines.length >= this.#options.maxBytes)
+      this.#handOverPart();
   }
 
   #begin(event: BinlogEvent): void {

@@ -1,6 +1,6 @@
 import { inflateRawSync, inflateSync } from 'node:zlib';
-import { copyArrayLiteral } from '../../mapping/column-default.ts';
 import { LineBuffer } from '../../copy-text/line-buffer.ts';
+import { copyArrayLiteral } from '../../mapping/column-default.ts';
 import type { ValueForm } from '../../model/target-table.ts';
 import type { Charsets, TextWriter } from '../charsets.ts';
 import { BINLOG_TYPE } from './column-types.ts';
@@ -282,4 +282,3 @@ function inflating(write: BytesWriter): BytesWriter {
     write(plain, 0, plain.length, out);
   };
 }
-

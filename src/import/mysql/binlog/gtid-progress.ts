@@ -7,7 +7,10 @@ export interface GtidProgress {
 }
 
 /** @param start - the position to begin with; `null` when the server has no GTIDs */
-export async function gtidProgress(start: string | null, { mariadb }: { mariadb: boolean }): Promise<GtidProgress | null> {
+export async function gtidProgress(
+  start: string | null,
+  { mariadb }: { mariadb: boolean },
+): Promise<GtidProgress | null> {
   if (start === null) return null;
   if (mariadb) return new MariadbProgress(start);
   const { GtidSet } = await loadZongji();

@@ -28,9 +28,7 @@ const GROUP_BYTES = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4] as const;
 /** The size of a DECIMAL in bytes. */
 export function decimalBytes(precision: number, scale: number): number {
   const whole = precision - scale;
-  return (
-    Math.floor(whole / 9) * 4 + GROUP_BYTES[whole % 9]! + Math.floor(scale / 9) * 4 + GROUP_BYTES[scale % 9]!
-  );
+  return Math.floor(whole / 9) * 4 + GROUP_BYTES[whole % 9]! + Math.floor(scale / 9) * 4 + GROUP_BYTES[scale % 9]!;
 }
 
 /**

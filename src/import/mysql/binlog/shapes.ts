@@ -1,5 +1,5 @@
-import { type LineLayout, lineLayout, oldImageColumns } from '../../stream/line-layout.ts';
 import type { FollowedTable } from '../../stream/followed-table.ts';
+import { type LineLayout, lineLayout, oldImageColumns } from '../../stream/line-layout.ts';
 import type { Charsets } from '../charsets.ts';
 import type { PacketReader } from './packet-reader.ts';
 import { RowDecoder } from './row-decoder.ts';
@@ -22,7 +22,10 @@ export interface TableShape {
 export class TableShapes {
   readonly #charsets: Charsets;
   readonly #mariadb: boolean;
-  readonly #known = new Map<number, { bytes: Buffer; shape: TableShape | null; name: string; table: FollowedTable | null }>();
+  readonly #known = new Map<
+    number,
+    { bytes: Buffer; shape: TableShape | null; name: string; table: FollowedTable | null }
+  >();
 
   constructor(charsets: Charsets, { mariadb }: { mariadb: boolean }) {
     this.#charsets = charsets;

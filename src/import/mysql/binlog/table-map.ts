@@ -131,9 +131,7 @@ function readMetadata(body: PacketReader, shapes: readonly Shape[], mariadb: boo
   const enums = indexesOf((type) => type === BINLOG_TYPE.enum);
   const sets = indexesOf((type) => type === BINLOG_TYPE.set);
   const enumsAndSets = indexesOf((type) => type === BINLOG_TYPE.enum || type === BINLOG_TYPE.set);
-  const characters = indexesOf(
-    (type) => CHARACTER_TYPES.has(type) || (mariadb && type === BINLOG_TYPE.geometry),
-  );
+  const characters = indexesOf((type) => CHARACTER_TYPES.has(type) || (mariadb && type === BINLOG_TYPE.geometry));
   const metadata: Metadata = { names: [], unsigned: [], collations: [], labels: [] };
   while (!body.done) {
     const field = body.u8();

@@ -121,12 +121,26 @@ function daysOf(year: number, month: number): number {
   return month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31;
 }
 
-function writeClock(out: LineBuffer, hour: number, minute: number, second: number, fraction: number, digits: number): void {
+function writeClock(
+  out: LineBuffer,
+  hour: number,
+  minute: number,
+  second: number,
+  fraction: number,
+  digits: number,
+): void {
   out.bytes[out.length++] = SPACE;
   writeHours(out, hour, minute, second, fraction, digits);
 }
 
-function writeHours(out: LineBuffer, hour: number, minute: number, second: number, fraction: number, digits: number): void {
+function writeHours(
+  out: LineBuffer,
+  hour: number,
+  minute: number,
+  second: number,
+  fraction: number,
+  digits: number,
+): void {
   out.ensure(24);
   out.padded(hour, hour > 99 ? 3 : 2);
   out.bytes[out.length++] = COLON;

@@ -1,10 +1,10 @@
-import type { BinlogEvent, ZongJi } from './zongji-types.ts';
 import { AbortedError, HypervaultError } from '../../../errors.ts';
 import { BinlogPurgedError, SourceUnavailableError } from '../../errors.ts';
 import { loadZongji } from '../driver.ts';
 import { driverOptions, explain, type MysqlSettings, sourceLabel } from '../session.ts';
 import { PacketReader } from './packet-reader.ts';
 import { isRowsEvent, TABLE_MAP_EVENT } from './rows-event.ts';
+import type { BinlogEvent, ZongJi } from './zongji-types.ts';
 
 /** Where to begin: by GTID when there is one (it survives a failover of the source), else by file and offset. */
 export interface TransportStart {
@@ -166,7 +166,12 @@ export class BinlogTransport {
     if (error instanceof HypervaultError || error instanceof AbortedError) return error;
     const { errno } = error as { errno?: number };
     // ER_MASTER_FATAL_ERROR_READING_BINLOG covers purged files, unknown positions and slaves with our server id
-    if (errno === 1236 && /purged|could not find|not found|doesn't exist|beyond|impossible position|already been purged|required by the replica|too old/i.test(error.message)) {
+    if (
+      errno === 1236 &&
+      /purged|could not find|not found|doesn't exist|beyond|impossible position|already been purged|required by the replica|too old/i.test(
+        error.message,
+      )
+    ) {
       const from = start.gtid ?? `${start.file}:${start.offset}`;
       return new BinlogPurgedError(
         `${this.#label} no longer has its binlog from ${from} on (${error.message}); copy again with init-replica or sync-tables`,

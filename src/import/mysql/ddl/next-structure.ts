@@ -15,7 +15,11 @@ export interface NextStructure {
  * `current` is what information_schema says now, which may be later than the statement: it is believed for whatever
  * does not contradict the statement, and the statement itself for the rest.
  */
-export function alteredStructure(before: SourceTable, actions: readonly AlterAction[], current: SourceTable | null): NextStructure {
+export function alteredStructure(
+  before: SourceTable,
+  actions: readonly AlterAction[],
+  current: SourceTable | null,
+): NextStructure {
   let columns = [...before.columns];
   const renamed = new Map(before.columns.map(({ name }) => [name, name]));
   const rename = (from: string, to: string): void => {
@@ -42,7 +46,12 @@ export function alteredStructure(before: SourceTable, actions: readonly AlterAct
         if (old === undefined) break;
         const column = settledColumn(action.definition.column, current);
         if (action.place === null) columns = columns.map((other) => (other === old ? column : other));
-        else columns = placed(columns.filter((other) => other !== old), column, action.place);
+        else
+          columns = placed(
+            columns.filter((other) => other !== old),
+            column,
+            action.place,
+          );
         rename(old.name, column.name);
         primaryKey = primaryKey.map((key) => (key === old.name ? column.name : key));
         if (action.definition.primaryKey) primaryKey = [column.name];
@@ -57,7 +66,9 @@ export function alteredStructure(before: SourceTable, actions: readonly AlterAct
         break;
       }
       case 'default':
-        columns = columns.map((column) => (same(column.name, action.column) ? { ...column, default: action.definition } : column));
+        columns = columns.map((column) =>
+          same(column.name, action.column) ? { ...column, default: action.definition } : column,
+        );
         break;
       case 'rename-table':
         name = action.to;
@@ -70,7 +81,11 @@ export function alteredStructure(before: SourceTable, actions: readonly AlterAct
 }
 
 /** The structure of CREATE TABLE: information_schema's when its columns are the statement's, else the statement's own. */
-export function createdStructure(name: TableName, definition: CreateDefinition | null, current: SourceTable | null): SourceTable | null {
+export function createdStructure(
+  name: TableName,
+  definition: CreateDefinition | null,
+  current: SourceTable | null,
+): SourceTable | null {
   if (definition === null) return current;
   const columns = definition.columns.map(({ column }) => settledColumn(column, current));
   const table: SourceTable = {
@@ -126,10 +141,20 @@ function numbersOf({ name, numbers }: { readonly name: string; readonly numbers:
 /** Keys, indexes, checks and the comment come from information_schema when its columns are these; else those that still fit. */
 function withCurrentKeys(table: SourceTable, current: SourceTable | null): SourceTable {
   const names = new Set(table.columns.map(({ name }) => name));
-  const matches = current !== null && current.columns.length === names.size && current.columns.every(({ name }) => names.has(name));
+  const matches =
+    current !== null && current.columns.length === names.size && current.columns.every(({ name }) => names.has(name));
   if (matches) {
     const { primaryKey, indexes, foreignKeys, checks, comment, transactional } = current;
-    return { ...table, columns: table.columns.map((column) => withComment(column, current)), primaryKey, indexes, foreignKeys, checks, comment, transactional };
+    return {
+      ...table,
+      columns: table.columns.map((column) => withComment(column, current)),
+      primaryKey,
+      indexes,
+      foreignKeys,
+      checks,
+      comment,
+      transactional,
+    };
   }
   return {
     ...table,

@@ -1,13 +1,18 @@
-import { createTableStatements } from '../../ddl/create-table.ts';
-import { checkStatements, indexStatement, primaryKeyStatements } from '../../ddl/create-table.ts';
+import { quoteIdentifier } from '../../../internal/quote.ts';
+import type { StatementOutcome } from '../../catalogue/error-rows.ts';
 import { mysqlBackfill } from '../../ddl/backfill.ts';
+import { carryOver } from '../../ddl/carry-over.ts';
 import { changeTableStatements, UnfollowableChange } from '../../ddl/change-table.ts';
+import {
+  checkStatements,
+  createTableStatements,
+  indexStatement,
+  primaryKeyStatements,
+} from '../../ddl/create-table.ts';
 import { dropTableStatements } from '../../ddl/drop-table.ts';
 import { SCHEMA } from '../../ddl/run-statements.ts';
-import { quoteIdentifier } from '../../../internal/quote.ts';
 import { UnmappableTable } from '../../mapping/map-table.ts';
 import type { SourceTable } from '../../model/source-table.ts';
-import type { StatementOutcome } from '../../catalogue/error-rows.ts';
 import type { Batch, StructureRound } from '../../stream/batch.ts';
 import type { FollowedTable } from '../../stream/followed-table.ts';
 import type { FollowedTables } from '../../stream/followed-tables.ts';
@@ -139,7 +144,14 @@ class StatementWork {
     const model = like === null ? null : tables.find(like.schema, like.name);
     const source =
       model !== null
-        ? { ...model.source, schema: name.schema, name: name.name, foreignKeys: [], estimatedRows: 0, estimatedBytes: 0 }
+        ? {
+            ...model.source,
+            schema: name.schema,
+            name: name.name,
+            foreignKeys: [],
+            estimatedRows: 0,
+            estimatedBytes: 0,
+          }
         : createdStructure(name, parsed.definition, current);
     // Dropped or renamed again already, and nothing to go by: its rows will not be there either
     if (source === null) return 'unknown';
@@ -183,7 +195,10 @@ class StatementWork {
       if (!host.wants(to.schema, to.name)) return null;
       const source = (await readTable(to.schema, to.name)) ?? null;
       if (source === null) return 'unknown';
-      await host.registerAside(source, `it was ${from.schema}.${from.name}, which was not replicated; copy it with sync-tables`);
+      await host.registerAside(
+        source,
+        `it was ${from.schema}.${from.name}, which was not replicated; copy it with sync-tables`,
+      );
       return 'set aside';
     }
     if (!host.wants(to.schema, to.name)) {
@@ -217,7 +232,7 @@ class StatementWork {
       return this.#setAside(table, `the action was not understood: ${unknown.text.slice(0, 200)}`);
     }
     try {
-      const target = host.map(next.table);
+      const target = carryOver(table, { source: next.table, target: host.map(next.table) }, next.renamed);
       const statements = changeTableStatements(
         table.target,
         target,
@@ -247,7 +262,10 @@ class StatementWork {
     if (name === null) return this.#options.host.mapsSchema(this.#statement.schema) ? 'unknown' : null;
     const table = this.#find(name);
     if (table === null) return null;
-    return this.#setAside(table, 'its rows were changed by a statement that was logged instead of the rows (binlog_format of the session)');
+    return this.#setAside(
+      table,
+      'its rows were changed by a statement that was logged instead of the rows (binlog_format of the session)',
+    );
   }
 
   #setAside(table: FollowedTable, reason: string): StatementOutcome {
@@ -262,4 +280,3 @@ function sameColumns(a: SourceTable, b: SourceTable): boolean {
   const signature = (table: SourceTable): string => table.columns.map(({ name, type }) => `${name} ${type}`).join(', ');
   return signature(a) === signature(b);
 }
-

@@ -1,5 +1,5 @@
 import { type ColumnDefinition, readColumnDefinition } from './column-definition.ts';
-import { type Token, TokenReader, splitAtCommas } from './tokens.ts';
+import { splitAtCommas, type Token, TokenReader } from './tokens.ts';
 
 export interface TableName {
   readonly schema: string;
@@ -13,7 +13,12 @@ export type ColumnPlace = 'first' | { readonly after: string } | null;
 export type AlterAction =
   | { readonly kind: 'add'; readonly definition: ColumnDefinition; readonly place: ColumnPlace }
   | { readonly kind: 'drop'; readonly column: string }
-  | { readonly kind: 'change'; readonly column: string; readonly definition: ColumnDefinition; readonly place: ColumnPlace }
+  | {
+      readonly kind: 'change';
+      readonly column: string;
+      readonly definition: ColumnDefinition;
+      readonly place: ColumnPlace;
+    }
   | { readonly kind: 'rename-column'; readonly column: string; readonly to: string }
   /** SET DEFAULT, DROP DEFAULT: only information_schema is asked. */
   | { readonly kind: 'default'; readonly column: string; readonly definition: ColumnDefinition['column']['default'] }
@@ -25,7 +30,12 @@ export type AlterAction =
   | { readonly kind: 'unknown'; readonly text: string };
 
 export type Statement =
-  | { readonly kind: 'create'; readonly table: TableName; readonly like: TableName | null; readonly definition: CreateDefinition | null }
+  | {
+      readonly kind: 'create';
+      readonly table: TableName;
+      readonly like: TableName | null;
+      readonly definition: CreateDefinition | null;
+    }
   | { readonly kind: 'drop'; readonly tables: readonly TableName[] }
   | { readonly kind: 'truncate'; readonly table: TableName }
   | { readonly kind: 'rename'; readonly pairs: readonly (readonly [TableName, TableName])[] }
@@ -86,10 +96,17 @@ function parseCreate(reader: TokenReader, schema: string): Statement {
   reader.accept('or', 'replace');
   if (reader.accept('temporary')) return { kind: 'harmless' };
   reader.accept('online');
-  if (reader.sees('unique') || reader.sees('index') || reader.sees('fulltext') || reader.sees('spatial') || reader.sees('vector')) {
+  if (
+    reader.sees('unique') ||
+    reader.sees('index') ||
+    reader.sees('fulltext') ||
+    reader.sees('spatial') ||
+    reader.sees('vector')
+  ) {
     return parseIndexStatement(reader, schema);
   }
-  if (!reader.accept('table')) return HARMLESS_OBJECTS.test(reader.peek()?.text ?? '') ? { kind: 'harmless' } : { kind: 'unknown' };
+  if (!reader.accept('table'))
+    return HARMLESS_OBJECTS.test(reader.peek()?.text ?? '') ? { kind: 'harmless' } : { kind: 'unknown' };
   reader.accept('if', 'not', 'exists');
   const table = reader.tableName(schema);
   if (table === undefined) return { kind: 'unknown' };
@@ -146,7 +163,9 @@ function parseDrop(reader: TokenReader, schema: string): Statement {
     return { kind: 'drop-database', schema: reader.name() ?? '' };
   }
   if (!reader.accept('table') && !reader.accept('tables')) {
-    return HARMLESS_OBJECTS.test(reader.peek()?.text ?? '') || reader.sees('prepare') ? { kind: 'harmless' } : { kind: 'unknown' };
+    return HARMLESS_OBJECTS.test(reader.peek()?.text ?? '') || reader.sees('prepare')
+      ? { kind: 'harmless' }
+      : { kind: 'unknown' };
   }
   reader.accept('if', 'exists');
   const tables = reader.splitAtCommas().map((part) => part.tableName(schema));
@@ -177,7 +196,9 @@ function parseAlter(reader: TokenReader, schema: string): Statement {
   reader.accept('online');
   reader.accept('ignore');
   if (!reader.accept('table')) {
-    return HARMLESS_OBJECTS.test(reader.peek()?.text ?? '') || reader.sees('instance') ? { kind: 'harmless' } : { kind: 'unknown' };
+    return HARMLESS_OBJECTS.test(reader.peek()?.text ?? '') || reader.sees('instance')
+      ? { kind: 'harmless' }
+      : { kind: 'unknown' };
   }
   reader.accept('if', 'exists');
   const table = reader.tableName(schema);
@@ -247,7 +268,9 @@ function addAction(part: TokenReader): AlterAction {
 function changeAction(column: string, name: string, part: TokenReader): AlterAction {
   const text = part.restText();
   const definition = readColumnDefinition(name, part);
-  return definition === null ? { kind: 'unknown', text } : { kind: 'change', column, definition, place: readPlace(part) };
+  return definition === null
+    ? { kind: 'unknown', text }
+    : { kind: 'change', column, definition, place: readPlace(part) };
 }
 
 function readPlace(part: TokenReader): ColumnPlace {
@@ -283,8 +306,10 @@ function parseAlterColumn(part: TokenReader): AlterAction {
 
 function partitionAction(part: TokenReader): AlterAction {
   const word = part.peek()?.text ?? '';
-  if (/^(truncate|exchange|discard|import|convert)$/.test(word)) return { kind: 'rows', what: part.restText().slice(0, 60) };
-  if (/^(partition|reorganize|coalesce|rebuild|optimize|analyze|check|repair|remove|upgrade)$/.test(word)) return { kind: 'keys' };
+  if (/^(truncate|exchange|discard|import|convert)$/.test(word))
+    return { kind: 'rows', what: part.restText().slice(0, 60) };
+  if (/^(partition|reorganize|coalesce|rebuild|optimize|analyze|check|repair|remove|upgrade)$/.test(word))
+    return { kind: 'keys' };
   return TABLE_OPTIONS.test(word) ? { kind: 'keys' } : { kind: 'unknown', text: part.restText() };
 }
 

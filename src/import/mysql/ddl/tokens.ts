@@ -20,7 +20,7 @@ const PATTERN = new RegExp(
     String.raw`(?:_[a-z][a-z0-9]*\s*|[nN])?'(?<single>(?:[^'\\]|\\[\s\S]|'')*)'`,
     String.raw`"(?<double>(?:[^"\\]|\\[\s\S]|"")*)"`,
     String.raw`(?<number>0x[0-9a-f]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w$])|\.\d+)`,
-    String.raw`(?<bits>[bBxX]'[0-9a-fA-F]*')`,
+    "(?<bits>[bBxX]'[0-9a-fA-F]*')",
     String.raw`(?<word>[\w$\u0080-\uffff@]+)`,
     String.raw`(?<symbol>[\s\S])`,
   ].join('|'),
@@ -37,7 +37,8 @@ export function tokenize(sql: string): Token[] {
     if (quoted !== undefined) tokens.push({ ...at, kind: 'quoted', text: quoted.replaceAll('``', '`') });
     else if (single !== undefined) tokens.push({ ...at, kind: 'string', text: unquote(single, "'") });
     else if (double !== undefined) tokens.push({ ...at, kind: 'string', text: unquote(double, '"') });
-    else if (number !== undefined || bits !== undefined) tokens.push({ ...at, kind: 'number', text: (number ?? bits)! });
+    else if (number !== undefined || bits !== undefined)
+      tokens.push({ ...at, kind: 'number', text: (number ?? bits)! });
     else if (word !== undefined) tokens.push({ ...at, kind: 'word', text: word.toLowerCase() });
     else if (symbol !== undefined) tokens.push({ ...at, kind: 'symbol', text: symbol });
     if (PATTERN.lastIndex >= sql.length) break;
@@ -48,9 +49,7 @@ export function tokenize(sql: string): Token[] {
 const ESCAPES: Record<string, string> = { n: '\n', t: '\t', r: '\r', '0': '\0', b: '\b', Z: '\x1a' };
 
 function unquote(text: string, quote: string): string {
-  return text
-    .replaceAll(quote + quote, quote)
-    .replace(/\\([\s\S])/g, (_, letter: string) => ESCAPES[letter] ?? letter);
+  return text.replaceAll(quote + quote, quote).replace(/\\([\s\S])/g, (_, letter: string) => ESCAPES[letter] ?? letter);
 }
 
 /** Reads tokens one after the other. */
