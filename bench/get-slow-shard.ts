@@ -1,4 +1,4 @@
-// What do readers of fifteen shards see when the sixteenth takes 100 ms for every statement? Four callers on each shard;
+// What do readers of fifteen shards see when the sixteenth takes 100 ms for every statement? Sixteen callers on each shard;
 // p99 before, and from one second after the onset.
 import { Datastore } from 'pg-hypervault';
 import { fillEntities, type Target, targets, turning } from './support/fill.ts';
@@ -10,7 +10,7 @@ import type { GetRival, Reading } from './support/rival.ts';
 import { type BenchServers, POOL_MAX, SHARDS, schemaOf, withServers } from './support/servers.ts';
 
 const PER_SHARD = 2_000;
-const CALLERS_PER_SHARD = 4;
+const CALLERS_PER_SHARD = 16;
 const SLOW = 3;
 
 const READING: Reading = {
