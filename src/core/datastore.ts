@@ -1,4 +1,5 @@
 import { ClosedError } from '../errors.ts';
+import type { Endpoint } from '../internal/endpoint/endpoint.ts';
 import { abortable } from './abortable.ts';
 import { type AcrossOptions, type AcrossResult, across } from './across.ts';
 import { type ConnectionEntry, shardMapOf } from './connection-entry.ts';
@@ -65,6 +66,21 @@ export class Datastore<Database extends object = Record<string, Record<string, u
   /** Which server holds which shard, as known now. */
   get map(): ShardMap {
     return this.#source.current;
+  }
+
+  /** Ms since 1970 that ids count from. */
+  get epoch(): number {
+    return this.#options.epoch;
+  }
+
+  /** Asks for the newest shard map, after a shard was not found where {@link map} says. */
+  refreshMap({ signal }: Waiting = {}): Promise<ShardMap> {
+    return this.#source.refresh({ signal });
+  }
+
+  /** The endpoint that the pool of a server stands on, for modules that listen there. @internal */
+  endpointOf(serverName: string): Endpoint | undefined {
+    return this.#servers.all.find(({ name }) => name === serverName)?.endpoint;
   }
 
   /**

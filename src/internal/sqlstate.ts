@@ -56,6 +56,10 @@ export const SV = {
   kvOrdering: 'SV030',
   /** kv: the same or a newer version is published already: DETAIL holds JSON `{"key":…,"known":…}`. */
   kvConcurrent: 'SV031',
+  /** The sequencing pass of streams was called under another isolation level than read committed. */
+  passIsolation: 'SV040',
+  /** An event is no longer in the hands of this consumer: its handler's transaction must not commit. */
+  eventTaken: 'SV041',
 } as const;
 
 /** The SQLSTATE of an error thrown by node-postgres, or `undefined` when it has none (a lost connection). */

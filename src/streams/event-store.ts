@@ -1,0 +1,339 @@
+import type { Datastore } from '../core/index.ts';
+import { rowFilter } from './all-source.ts';
+import type { WriteResult } from './append-call.ts';
+import { ensureInstalled } from './ensure-installed.ts';
+import { BadRequestError } from './errors.ts';
+import { LiveShards } from './live-shards.ts';
+import { NewEvent, type NewEventOptions } from './new-event.ts';
+import type { ResolvedStreamsOptions } from './options.ts';
+import { Groups } from './persistent/index.ts';
+import { Position } from './position.ts';
+import { Publisher, type PublishOptions } from './publish.ts';
+import { isAsyncIterable, publishMany } from './publish-many.ts';
+import {
+  checkCount,
+  checkNumber,
+  type GetAllOptions,
+  type GetOptions,
+  type IterAllOptions,
+  type IterOptions,
+  parseStart,
+  Reader,
+  type ReadOptions,
+  type StartPosition,
+} from './reader.ts';
+import type { RecordedEvent } from './recorded-event.ts';
+import { type DeleteStreamOptions, Retention, type RetentionSettings, type ScavengeOptions } from './retention.ts';
+import { Shards } from './shards.ts';
+import { ALL, checkStream, parseSource } from './stream-name.ts';
+import type { AllSlice, StreamSlice } from './stream-slice.ts';
+import { subscribeToAllEvents } from './subscribe-all.ts';
+import { subscribeToStream } from './subscribe-stream.ts';
+import type { Subscription } from './subscription.ts';
+
+/** What `publishEvent` may be told: the event, and how to append it. */
+export interface PublishEventOptions extends NewEventOptions, PublishOptions {}
+
+export interface SubscribeOptions extends Omit<ReadOptions, 'signal'> {
+  /** Events of one page; twice as many wait at most for a slow consumer. @default 100 */
+  readonly batchSize?: number | undefined;
+}
+
+export interface SubscribeToOptions extends SubscribeOptions {
+  /** The first event wanted: history from there on, then what is new. @default only what is new */
+  readonly startFrom?: bigint | StartPosition | undefined;
+}
+
+export interface SubscribeToAllOptions
+  extends SubscribeOptions,
+    Pick<GetAllOptions, 'category' | 'consumerGroup' | 'shards'> {
+  /** History from there on, then what is new. @default only what is new */
+  readonly startFrom?: StartPosition | undefined;
+}
+
+/**
+ * An event store on the shards of a Datastore. One is enough for a process: any number of operations run at once.
+ *
+ * @example
+ * ```ts
+ * await using store = await connect({ datastore: db });
+ * await store.publishEvent('ponies', 'PonyJumped', { body: { height: 10 } });
+ * for await (const event of store.iter('ponies')) console.log(event.type, event.json());
+ * ```
+ */
+export class EventStore {
+  readonly #shards: Shards;
+  readonly #live: LiveShards;
+  readonly #publisher: Publisher;
+  readonly #reader: Reader;
+  readonly #groups: Groups;
+  readonly #retention: Retention;
+  readonly #subscriptions = new Set<Subscription>();
+  readonly #onClose: () => Promise<void>;
+  #closed: Promise<void> | undefined;
+
+  /** @internal Made by {@link connect}. */
+  constructor(datastore: Datastore, options: ResolvedStreamsOptions, onClose: () => Promise<void> = async () => {}) {
+    this.#shards = new Shards(datastore, options);
+    this.#live = new LiveShards(this.#shards);
+    this.#publisher = new Publisher(this.#shards, this.#live);
+    this.#reader = new Reader(this.#shards, this.#live);
+    this.#groups = new Groups(this.#shards, this.#live);
+    this.#retention = new Retention(this.#shards);
+    this.#onClose = onClose;
+  }
+
+  /** Meets every server, and makes what streams need in shards that lack it. @internal */
+  async open(): Promise<void> {
+    await this.datastore.connect();
+    await ensureInstalled(this.datastore, this.#shards);
+  }
+
+  /** The Datastore underneath. */
+  get datastore(): Datastore {
+    return this.#shards.datastore;
+  }
+
+  /** The shard a stream lives in, unless another one was given with its appends. */
+  shardFor(stream: string): number {
+    return this.datastore.shardFor(checkStream(stream));
+  }
+
+  /** Asks every server for a sign of life; the slowest answer, in seconds. */
+  async ping({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<number> {
+    this.#open();
+    const started = performance.now();
+    const firstOfServer = new Map(this.#shards.ids.map((shardId) => [this.#shards.serverOf(shardId), shardId]));
+    const statement = { text: 'select 1', values: [] };
+    await Promise.all(
+      [...firstOfServer.values()].map((shardId) => this.#shards.query('read', shardId, statement, { signal })),
+    );
+    return (performance.now() - started) / 1_000;
+  }
+
+  /**
+   * Appends one event.
+   *
+   * @throws WrongExpectedVersionError, StreamDeletedError, EventIdConflictError, EventTooLargeError, BadRequestError,
+   *   OutcomeUnknownError when the server went away and did not come back in time
+   */
+  async publishEvent(stream: string, type: string, options: PublishEventOptions = {}): Promise<WriteResult> {
+    const { id, body, metadata, ...how } = options;
+    return this.publish(stream, [new NewEvent(type, { id, body, metadata })], how);
+  }
+
+  /**
+   * Appends events to one stream: a list, all or none, or an async iterable, chunk by chunk.
+   *
+   * Idempotent by the ids of the events, for as long as they are stored: when all of them are in the stream already,
+   * in a row and in this order, where `expectedVersion` allows, nothing is written and the result is that of the first
+   * time, with `repeated`. When only some are, or elsewhere, it is an EventIdConflictError. Contents are not compared.
+   *
+   * @throws see {@link publishEvent}
+   */
+  async publish(stream: string, events: readonly NewEvent[], options?: PublishOptions): Promise<WriteResult>;
+  async publish(
+    stream: string,
+    events: AsyncIterable<NewEvent>,
+    options?: PublishOptions & { readonly signal?: AbortSignal | undefined },
+  ): Promise<WriteResult | undefined>;
+  async publish(
+    stream: string,
+    events: readonly NewEvent[] | AsyncIterable<NewEvent>,
+    options: PublishOptions & { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<WriteResult | undefined> {
+    this.#open();
+    checkStream(stream);
+    const shardId = this.#shardOf(stream, options);
+    if (Array.isArray(events)) return this.#publisher.append(stream, shardId, events, options);
+    if (!isAsyncIterable(events)) throw new BadRequestError('publish: give a list of events, or an async iterable');
+    return publishMany(events, {
+      maxChunk: this.#shards.options.maxAppendEvents,
+      expected: options.expectedVersion,
+      signal: options.signal,
+      write: (chunk, expectedVersion) =>
+        this.#publisher.append(stream, shardId, chunk, { ...options, expectedVersion }),
+    });
+  }
+
+  /** One event. @throws StreamNotFoundError, StreamDeletedError, EventNotFoundError */
+  async getEvent(stream: string, eventNumber: bigint, options: ReadOptions = {}): Promise<RecordedEvent> {
+    this.#open();
+    return this.#reader.event(this.#shardOf(checkStream(stream), options), stream, eventNumber, options);
+  }
+
+  /**
+   * A page of a stream. Backwards without `fromEvent` it begins with the last event.
+   *
+   * @throws StreamNotFoundError, StreamDeletedError
+   */
+  async get(stream: string, options: GetOptions = {}): Promise<StreamSlice> {
+    this.#open();
+    return this.#reader.slice(this.#shardOf(checkStream(stream), options), stream, options);
+  }
+
+  /** A page of all events of the cluster, or of a category, merged by time over the shards. */
+  async getAll(options: GetAllOptions = {}): Promise<AllSlice> {
+    this.#open();
+    return this.#reader.all(options);
+  }
+
+  /**
+   * Every event of a stream to its end, read ahead by one page. `'order-*'` reads a category, `'$all'` everything.
+   *
+   * @throws from the first step: StreamNotFoundError, StreamDeletedError; later, after the events that were read: what
+   *   went wrong with the rest
+   */
+  iter(stream: string, options: IterOptions = {}): AsyncGenerator<RecordedEvent, void, undefined> {
+    this.#open();
+    const source = parseSource(stream);
+    if (source.kind === 'stream') return this.#reader.iterate(this.#shardOf(stream, options), stream, options);
+    const { fromEvent, shardId: _, ...rest } = options;
+    if (fromEvent !== undefined) throw new BadRequestError(`${JSON.stringify(stream)} has positions: use iterAll`);
+    return this.iterAll(source.kind === 'all' ? rest : { ...rest, category: source.category });
+  }
+
+  /** Every event of the cluster, or of a category, to the end, merged by time over the shards. */
+  iterAll(options: IterAllOptions = {}): AsyncGenerator<RecordedEvent, void, undefined> {
+    this.#open();
+    return this.#reader.iterateAll(options);
+  }
+
+  /**
+   * Follows a stream, a category (`'order-*'`) or everything (`'$all'`).
+   *
+   * Without `startFrom` only what is new is given, and a stream that does not exist yet is waited for; with it history
+   * comes first, then what is new, in order and once each.
+   *
+   * @throws StreamNotFoundError for a history that is not there; SubscriptionFailedError
+   */
+  async subscribeTo(stream: string, options: SubscribeToOptions = {}): Promise<Subscription> {
+    this.#open();
+    const source = parseSource(stream);
+    const { startFrom, batchSize = 100, ...rest } = options;
+    if (source.kind !== 'stream') {
+      if (typeof startFrom === 'bigint') {
+        throw new BadRequestError(`${JSON.stringify(stream)}: startFrom is a position, 'beginning' or 'end'`);
+      }
+      return this.subscribeToAll({
+        ...rest,
+        batchSize,
+        startFrom,
+        ...(source.kind === 'category' && { category: source.category }),
+      });
+    }
+    return this.#kept(
+      await subscribeToStream(this.#shards, this.#live, {
+        shardId: this.#shardOf(stream, options),
+        stream,
+        startFrom: firstNumber(startFrom),
+        batchSize: checkCount('batchSize', batchSize),
+        resolve: options.resolveLinks ?? true,
+        correlationId: options.correlationId,
+        onEnd: (ended) => this.#subscriptions.delete(ended),
+      }),
+    );
+  }
+
+  /** Follows all events of the cluster, or a category. See {@link subscribeTo}. */
+  async subscribeToAll(options: SubscribeToAllOptions = {}): Promise<Subscription> {
+    this.#open();
+    const { category, consumerGroup, startFrom = 'end', batchSize = 100 } = options;
+    return this.#kept(
+      await subscribeToAllEvents(this.#shards, this.#live, {
+        source: category === undefined ? ALL : `${category}-*`,
+        shardIds: options.shards ?? this.#shards.ids,
+        filter: rowFilter(category, consumerGroup),
+        startFrom: startFrom === 'end' ? undefined : parseStart(startFrom),
+        batchSize: checkCount('batchSize', batchSize),
+        resolve: options.resolveLinks ?? true,
+        onEnd: (ended) => this.#subscriptions.delete(ended),
+      }),
+    );
+  }
+
+  /**
+   * Deletes a stream: its events are hidden at once and removed by {@link scavenge}. An append brings it back, with
+   * numbers going on, unless `hard`.
+   *
+   * @throws StreamNotFoundError, StreamDeletedError, WrongExpectedVersionError
+   */
+  async deleteStream(
+    stream: string,
+    options: DeleteStreamOptions & { readonly shardId?: number | undefined } = {},
+  ): Promise<void> {
+    this.#open();
+    return this.#retention.deleteStream(this.#shardOf(checkStream(stream), options), stream, options);
+  }
+
+  /** Sets what is kept of a stream, which need not exist yet. What is hidden is removed by {@link scavenge}. */
+  async setRetention(
+    stream: string,
+    { shardId, ...settings }: RetentionSettings & { readonly shardId?: number | undefined },
+  ): Promise<void> {
+    this.#open();
+    return this.#retention.set(this.#shardOf(checkStream(stream), { shardId }), stream, settings);
+  }
+
+  /** Removes events that deletion or retention has hidden, in small transactions. @returns how many */
+  async scavenge(options: ScavengeOptions = {}): Promise<number> {
+    this.#open();
+    return this.#retention.scavenge(options);
+  }
+
+  /** Persistent subscriptions: see {@link Groups}. */
+  get groups(): Groups {
+    return this.#groups;
+  }
+
+  /** Counters of this store. */
+  stats(): { readonly queuedAppends: number; readonly subscriptions: number } {
+    return { queuedAppends: this.#publisher.queued, subscriptions: this.#subscriptions.size };
+  }
+
+  /**
+   * Ends every subscription and refuses new work; waits for what is in hand up to `closeTimeoutMs`. Everything that is
+   * pending settles. A Datastore that was given stays open.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    await this.#groups.close();
+    for (const subscription of [...this.#subscriptions]) subscription.end(this.#shards.closedError());
+    this.#publisher.close();
+    this.#shards.beginClose();
+    await this.#live.close();
+    await this.#shards.close();
+    await this.#onClose();
+  }
+
+  #open(): void {
+    if (this.#closed !== undefined) throw this.#shards.closedError();
+  }
+
+  #shardOf(stream: string, { shardId }: { readonly shardId?: number | undefined }): number {
+    return shardId ?? this.datastore.shardFor(stream);
+  }
+
+  #kept(subscription: Subscription): Subscription {
+    if (!subscription.isComplete) this.#subscriptions.add(subscription);
+    if (this.#closed !== undefined) subscription.end(this.#shards.closedError());
+    return subscription;
+  }
+}
+
+function firstNumber(startFrom: SubscribeToOptions['startFrom']): bigint | undefined {
+  if (startFrom === undefined || startFrom === 'end') return undefined;
+  if (startFrom === 'beginning') return 0n;
+  if (startFrom instanceof Position || typeof startFrom === 'string') {
+    throw new BadRequestError(`startFrom: a stream has numbers, not positions; give a bigint, 'beginning' or 'end'`);
+  }
+  return checkNumber('startFrom', startFrom);
+}

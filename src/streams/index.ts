@@ -1,0 +1,44 @@
+export type { ConsumerGroupMember } from './all-source.ts';
+export type { WriteResult } from './append-call.ts';
+export { type ConnectOptions, connect } from './connect.ts';
+export {
+  AccessDeniedError,
+  BadRequestError,
+  EventIdConflictError,
+  EventNotFoundError,
+  EventTooLargeError,
+  ForeignEventError,
+  LeaseLostError,
+  PayloadUnreadableError,
+  StreamDeletedError,
+  StreamNotFoundError,
+  StreamsError,
+  SubscriptionCreationFailedError,
+  type SubscriptionDropReason,
+  SubscriptionFailedError,
+  WrongExpectedVersionError,
+} from './errors.ts';
+export {
+  EventStore,
+  type PublishEventOptions,
+  type SubscribeOptions,
+  type SubscribeToAllOptions,
+  type SubscribeToOptions,
+} from './event-store.ts';
+export { ExpectedVersion } from './expected-version.ts';
+export { linkTo, NewEvent, type NewEventOptions } from './new-event.ts';
+export type { StreamsOptions } from './options.ts';
+export { Position } from './position.ts';
+export type { PublishOptions } from './publish.ts';
+export type {
+  GetAllOptions,
+  GetOptions,
+  IterAllOptions,
+  IterOptions,
+  ReadOptions,
+  StartPosition,
+} from './reader.ts';
+export { RecordedEvent } from './recorded-event.ts';
+export type { DeleteStreamOptions, RetentionSettings, ScavengeOptions } from './retention.ts';
+export { AllSlice, StreamDirection, StreamSlice } from './stream-slice.ts';
+export { Subscription } from './subscription.ts';

@@ -1,0 +1,3 @@
+export class Groups {
+  async close(): Promise<void> {}
+}
