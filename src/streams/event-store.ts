@@ -6,7 +6,18 @@ import { BadRequestError } from './errors.ts';
 import { LiveShards } from './live-shards.ts';
 import { NewEvent, type NewEventOptions } from './new-event.ts';
 import type { ResolvedStreamsOptions } from './options.ts';
-import { Groups } from './persistent/index.ts';
+import {
+  type ConnectSubscriptionOptions,
+  type CreateSettings,
+  type GroupStats,
+  Groups,
+  groupStats,
+  Parked,
+  type ParkedEvent,
+  type PersistentSettings,
+  type PersistentSubscription,
+  type ReplayOptions,
+} from './persistent/index.ts';
 import { Position } from './position.ts';
 import { Publisher, type PublishOptions } from './publish.ts';
 import { isAsyncIterable, publishMany } from './publish-many.ts';
@@ -30,6 +41,11 @@ import type { AllSlice, StreamSlice } from './stream-slice.ts';
 import { subscribeToAllEvents } from './subscribe-all.ts';
 import { subscribeToStream } from './subscribe-stream.ts';
 import type { Subscription } from './subscription.ts';
+
+/** Where a stream is, when its shard was given with the appends. */
+export interface InShard {
+  readonly shardId?: number | undefined;
+}
 
 /** What `publishEvent` may be told: the event, and how to append it. */
 export interface PublishEventOptions extends NewEventOptions, PublishOptions {}
@@ -67,6 +83,7 @@ export class EventStore {
   readonly #publisher: Publisher;
   readonly #reader: Reader;
   readonly #groups: Groups;
+  readonly #parked: Parked;
   readonly #retention: Retention;
   readonly #subscriptions = new Set<Subscription>();
   readonly #onClose: () => Promise<void>;
@@ -79,6 +96,7 @@ export class EventStore {
     this.#publisher = new Publisher(this.#shards, this.#live);
     this.#reader = new Reader(this.#shards, this.#live);
     this.#groups = new Groups(this.#shards, this.#live);
+    this.#parked = new Parked(this.#shards, this.#groups);
     this.#retention = new Retention(this.#shards);
     this.#onClose = onClose;
   }
@@ -281,9 +299,78 @@ export class EventStore {
     return this.#retention.scavenge(options);
   }
 
-  /** Persistent subscriptions: see {@link Groups}. */
-  get groups(): Groups {
-    return this.#groups;
+  /**
+   * Makes a persistent subscription to a stream, a category (`'order-*'`) or everything (`'$all'`).
+   *
+   * @throws SubscriptionCreationFailedError (reason `AlreadyExists`), BadRequestError
+   */
+  async createSubscription(name: string, stream: string, settings: CreateSettings & InShard = {}): Promise<void> {
+    this.#open();
+    const { shardId, ...rest } = settings;
+    return this.#groups.create(name, stream, rest, shardId);
+  }
+
+  /**
+   * Changes settings of a persistent subscription; its consumers follow within their lease.
+   *
+   * @throws SubscriptionFailedError (reason `NotFound`), BadRequestError
+   */
+  async updateSubscription(name: string, stream: string, settings: PersistentSettings & InShard): Promise<void> {
+    this.#open();
+    const { shardId, ...rest } = settings;
+    return this.#groups.update(name, stream, rest, shardId);
+  }
+
+  /** Deletes a persistent subscription with what it has parked; its consumers are dropped within their lease. */
+  async deleteSubscription(name: string, stream: string, { shardId }: InShard = {}): Promise<void> {
+    this.#open();
+    return this.#groups.delete(name, stream, shardId);
+  }
+
+  /**
+   * Joins a persistent subscription as one of its consumers.
+   *
+   * @throws SubscriptionFailedError (reason `NotFound`), SubscriptionCreationFailedError (reason
+   *   `SubscriberMaxCountReached`)
+   */
+  async connectSubscription(
+    name: string,
+    stream: string,
+    options?: ConnectSubscriptionOptions,
+  ): Promise<PersistentSubscription> {
+    this.#open();
+    return this.#groups.connect(name, stream, options);
+  }
+
+  /** What the persistent subscriptions are doing: lag, retries, parked events, consumers. */
+  async listSubscriptions(): Promise<GroupStats[]> {
+    this.#open();
+    return groupStats(this.#shards, this.#shards.ids);
+  }
+
+  /** The same for one. @throws SubscriptionFailedError (reason `NotFound`) */
+  async subscriptionStats(name: string, stream: string, { shardId }: InShard = {}): Promise<GroupStats> {
+    this.#open();
+    const shardIds = [...(await this.#groups.records(name, stream, shardId)).keys()];
+    return (await groupStats(this.#shards, shardIds, { name, source: stream }))[0]!;
+  }
+
+  /** The events that a persistent subscription has put aside. */
+  parked(name: string, stream: string, { shardId }: InShard = {}): AsyncGenerator<ParkedEvent, void, undefined> {
+    this.#open();
+    return this.#parked.list(name, stream, shardId);
+  }
+
+  /** Puts parked events back into work: all, the first so many, or those given. @returns how many */
+  async replayParked(name: string, stream: string, options: ReplayOptions = {}): Promise<number> {
+    this.#open();
+    return this.#parked.replay(name, stream, options);
+  }
+
+  /** Removes parked events for good: all, the first so many, or those given. @returns how many */
+  async discardParked(name: string, stream: string, options: ReplayOptions = {}): Promise<number> {
+    this.#open();
+    return this.#parked.discard(name, stream, options);
   }
 
   /** Counters of this store. */

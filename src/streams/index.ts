@@ -28,6 +28,20 @@ export {
 export { ExpectedVersion } from './expected-version.ts';
 export { linkTo, NewEvent, type NewEventOptions } from './new-event.ts';
 export type { StreamsOptions } from './options.ts';
+export {
+  type ConnectSubscriptionOptions,
+  type ConsumerStats,
+  type ConsumerStrategy,
+  type CreateSettings,
+  type GroupShardStats,
+  type GroupStats,
+  type NackAction,
+  type NackOptions,
+  type ParkedEvent,
+  type PersistentSettings,
+  PersistentSubscription,
+  type ReplayOptions,
+} from './persistent/index.ts';
 export { Position } from './position.ts';
 export type { PublishOptions } from './publish.ts';
 export type {

@@ -1,6 +1,6 @@
 import { LINK_TYPE } from './new-event.ts';
 import { readStreamPage } from './read-stream.ts';
-import type { RecordedEvent } from './recorded-event.ts';
+import { RecordedEvent } from './recorded-event.ts';
 import type { RunOptions, Shards } from './shards.ts';
 
 /** Whether an event stands for another one. */
@@ -25,6 +25,6 @@ async function resolveLink(shards: Shards, link: RecordedEvent, options?: RunOpt
   const from = BigInt(number!);
   const shardId = shards.datastore.shardFor(stream!);
   const page = await readStreamPage(shards, shardId, { stream: stream!, from, max: 1, backward: false }, options);
-  const target = page?.deleted === undefined ? page?.events[0] : undefined;
-  return target?.eventNumber === from ? target.reachedBy(link) : link;
+  const row = page?.deleted === undefined ? page?.rows[0] : undefined;
+  return row?.number === from ? new RecordedEvent(row, shards.epoch).reachedBy(link) : link;
 }

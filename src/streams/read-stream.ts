@@ -6,7 +6,7 @@ import { type StreamDirection, StreamSlice } from './stream-slice.ts';
 
 /** A page as the shard gave it. */
 export interface StreamPage {
-  readonly events: RecordedEvent[];
+  readonly rows: EventRow[];
   /** Number of the stream's last event; -1 when it has none. */
   readonly version: bigint;
   /** Lowest number that retention leaves. */
@@ -29,12 +29,8 @@ export async function readStreamPage(
   );
   const last = rows.at(-1);
   if (last === undefined) return undefined;
-  const events: RecordedEvent[] = [];
-  for (const row of rows) {
-    if (row[0] !== null) events.push(new RecordedEvent(eventRow(stream, row), shards.epoch));
-  }
   return {
-    events,
+    rows: last[0] === null ? [] : rows.map((row) => eventRow(stream, row)),
     version: BigInt(last[7]!),
     deleted: (last[8] ?? undefined) as StreamPage['deleted'],
     first: BigInt(last[9]!),
@@ -78,9 +74,11 @@ export function presentPage(page: StreamPage | undefined, stream: string, contex
 
 /** What callers get of a page. */
 export function sliceOf(
-  { events, version, first }: StreamPage,
+  { rows, version, first }: StreamPage,
+  epoch: number,
   { stream, direction, from, max }: { stream: string; direction: StreamDirection; from: bigint; max: number },
 ): StreamSlice {
+  const events = rows.map((row) => new RecordedEvent(row, epoch));
   const last = events.at(-1);
   const forward = direction === 'forward';
   const isEnd =

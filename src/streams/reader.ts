@@ -6,7 +6,7 @@ import { Position } from './position.ts';
 import { prefetched } from './prefetch.ts';
 import { headOf, readMerged } from './read-merged.ts';
 import { presentPage, readStreamPage, type StreamPage, sliceOf } from './read-stream.ts';
-import type { RecordedEvent } from './recorded-event.ts';
+import { RecordedEvent } from './recorded-event.ts';
 import type { RunOptions, Shards } from './shards.ts';
 import { AllSlice, type StreamDirection, StreamSlice } from './stream-slice.ts';
 
@@ -74,11 +74,9 @@ export class Reader {
   async event(shardId: number, stream: string, number: bigint, options: ReadOptions): Promise<RecordedEvent> {
     const from = checkNumber('getEvent', number);
     const page = await this.#page(shardId, stream, from, 1, false, options);
-    const event = page.events[0];
-    if (event?.eventNumber !== from) {
-      throw new EventNotFoundError(stream, from, contextOf(options));
-    }
-    return (await this.#resolved([event], options))[0]!;
+    const [row] = page.rows;
+    if (row?.number !== from) throw new EventNotFoundError(stream, from, contextOf(options));
+    return (await this.#resolved([new RecordedEvent(row, this.#shards.epoch)], options))[0]!;
   }
 
   async slice(shardId: number, stream: string, options: GetOptions): Promise<StreamSlice> {
@@ -86,7 +84,7 @@ export class Reader {
     const max = checkCount('maxCount', options.maxCount ?? 100);
     const from = startOf(options.fromEvent, direction);
     const page = await this.#page(shardId, stream, from, max, direction === 'backward', options);
-    const slice = sliceOf(page, { stream, direction, from, max });
+    const slice = sliceOf(page, this.#shards.epoch, { stream, direction, from, max });
     const events = await this.#resolved(slice, options);
     if (events === slice) return slice;
     const { nextEventNumber: next, lastEventNumber: last, isEndOfStream: isEnd } = slice;

@@ -1,7 +1,7 @@
 import type { LiveShards } from './live-shards.ts';
 import type { ShardPage } from './read-all.ts';
 import { readStreamPage, type StreamPage } from './read-stream.ts';
-import { RecordedEvent } from './recorded-event.ts';
+import { type EventRow, RecordedEvent } from './recorded-event.ts';
 import type { ShardTail, TailMember } from './shard-tail.ts';
 import type { Shards } from './shards.ts';
 
@@ -86,11 +86,11 @@ export class StreamFeed implements TailMember {
           { signal: this.#stop, until: Number.POSITIVE_INFINITY },
         );
         this.#onPage(page);
-        const last = page?.events.at(-1);
-        if (last !== undefined) this.#next = last.eventNumber + 1n;
+        const last = page?.rows.at(-1);
+        if (last !== undefined) this.#next = last.number + 1n;
         else if (page !== undefined && page.version >= this.#next) this.#next = page.version + 1n;
-        if (page !== undefined) await this.#sink.push(page.events);
-        if (page !== undefined && page.events.length === this.#batchSize) continue;
+        if (page !== undefined) await this.#sink.push(page.rows.map((row) => this.#recorded(row)));
+        if (page?.rows.length === this.#batchSize) continue;
         await this.#untilDirty();
       }
     } finally {
@@ -107,7 +107,7 @@ export class StreamFeed implements TailMember {
     for (const { event } of page.rows) {
       if (event.stream !== this.#stream || event.number < this.#next) continue;
       if (event.number > this.#next + BigInt(events.length)) return this.#readAgain();
-      events.push(new RecordedEvent(event, this.#shards.epoch));
+      events.push(this.#recorded(event));
     }
     if (events.length === 0) return;
     if (!this.#sink.offer(events)) return this.#readAgain();
@@ -121,6 +121,10 @@ export class StreamFeed implements TailMember {
     const end = followed ? 0n : await this.#live.sequencer(this.#tail.shardId).pass(patience);
     if (this.#stop.aborted) return;
     this.#tail.join(this, this.#tail.members > 0 ? this.#tail.at : end);
+  }
+
+  #recorded(row: EventRow): RecordedEvent {
+    return new RecordedEvent(row, this.#shards.epoch);
   }
 
   async #untilDirty(): Promise<void> {

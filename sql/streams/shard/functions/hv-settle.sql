@@ -5,7 +5,8 @@
 --   park_*: events to put aside for people. Both count as settled for their slice. Their slice is null when they were
 --   waiting for a retry before (hv_claim).
 -- finished: retried events that are done with. count: how many events were settled in all, for the statistics.
--- Returns the slices that are no longer this consumer's: nothing of theirs was written.
+-- Returns the slices that are no longer this consumer's: nothing of theirs was written. An event that its handler's
+-- own transaction has settled (hv_settle_within) is not retried or parked, whatever the consumer knows of it.
 --
 -- Locks the consumer's row, then slices in order of their number, until commit.
 create or replace function :"schema".hv_settle(
@@ -35,6 +36,8 @@ as $$
 declare
   _now timestamptz := clock_timestamp();
   _kept integer[];
+  -- settled already, by the handlers' own transactions
+  _settled bigint[] := '{}';
 begin
   update hv_consumers c
   set settled = c.settled + hv_settle.count
@@ -54,6 +57,16 @@ begin
     order by l.slice
     for update of l
   ) k;
+
+  if cardinality(retry_positions) + cardinality(park_positions) > 0 then
+    _settled := array(
+      select n.position
+      from unnest(retry_slices || park_slices, retry_positions || park_positions) n (slice, position)
+      join hv_slices l on l.group_id = hv_settle.group_id and l.slice = n.slice
+      where n.position <= l.position
+        or n.position = any (l.done)
+    );
+  end if;
 
   update hv_slices l
   set
@@ -83,6 +96,7 @@ begin
     join hv_events e on e.id = n.event
     join hv_groups g on g.id = hv_settle.group_id
     where n.slice = any (_kept)
+      and n.position <> all (_settled)
     on conflict on constraint hv_retries_pkey do nothing;
 
     update hv_retries r
@@ -106,7 +120,7 @@ begin
     from unnest(park_slices, park_positions, park_events, park_attempts, park_reasons)
       n (slice, position, event, attempts, reason)
     join hv_events e on e.id = n.event
-    where n.slice = any (_kept)
+    where n.slice = any (_kept) and n.position <> all (_settled)
       or exists (
         select
         from hv_retries r

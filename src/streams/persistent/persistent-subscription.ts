@@ -1,0 +1,285 @@
+import type { Cursor, Datastore } from '../../core/index.ts';
+import { OutcomeUnknownError } from '../../errors.ts';
+import { SV, sqlStateOf } from '../../internal/sqlstate.ts';
+import { BadRequestError, ForeignEventError, LeaseLostError } from '../errors.ts';
+import type { RecordedEvent } from '../recorded-event.ts';
+import { Dealing } from './dealing.ts';
+import type { Delivery } from './delivery.ts';
+import type { Dealer, ShardConsumer } from './shard-consumer.ts';
+
+/**
+ * What to do with an event that could not be worked off.
+ *
+ * - `retry`: try it again, at most `maxRetryCount` times, then park it
+ * - `park`: put it aside for people
+ * - `skip`: be done with it
+ * - `stop`: give it back uncounted, and close this subscription
+ */
+export type NackAction = 'retry' | 'park' | 'skip' | 'stop';
+
+export interface NackOptions {
+  /** retry: not before so long. @default the group's retryDelayMs */
+  readonly delayMs?: number | undefined;
+  /** Kept with the event, for people. */
+  readonly reason?: string | undefined;
+}
+
+export interface PersistentSubscriptionFacts {
+  readonly name: string;
+  readonly source: string;
+  readonly maxInFlight: number;
+  readonly autoAck: boolean;
+  readonly closeTimeoutMs: number;
+  readonly onEnd: (subscription: PersistentSubscription) => void;
+}
+
+/**
+ * One consumer of a persistent subscription. The group keeps what was worked off; each event goes to one consumer, at
+ * least once, and comes again when it is not settled in time. Outlives lost sessions, restarts and failovers.
+ *
+ * @example
+ * ```ts
+ * const sub = await store.connectSubscription('mailer', 'ponies', { maxInFlight: 10 });
+ * for await (const event of sub.events) {
+ *   try {
+ *     await mail(event);
+ *     await sub.ack(event);
+ *   } catch (error) {
+ *     await sub.nack(event, 'retry', { delayMs: 1_000, reason: String(error) });
+ *   }
+ * }
+ * ```
+ */
+export class PersistentSubscription {
+  readonly name: string;
+  /** A stream, a category or `$all`. */
+  readonly source: string;
+  readonly maxInFlight: number;
+  readonly #datastore: Datastore;
+  readonly #facts: PersistentSubscriptionFacts;
+  readonly #dealing: Dealing;
+  readonly #deliveries = new WeakMap<RecordedEvent, Delivery>();
+  #consumers: readonly ShardConsumer[] = [];
+  #previous: RecordedEvent | undefined;
+  #lastEventNumber: bigint | undefined;
+  #closed: Promise<void> | undefined;
+
+  /** @internal */
+  constructor(datastore: Datastore, facts: PersistentSubscriptionFacts) {
+    this.#datastore = datastore;
+    this.#facts = facts;
+    this.name = facts.name;
+    this.source = facts.source;
+    this.maxInFlight = facts.maxInFlight;
+    this.#dealing = new Dealing(facts.maxInFlight, (delivery) => this.#overdue(delivery));
+  }
+
+  /** The events: each one once it may be dealt out. Ends when the subscription is closed; throws when it is dropped. */
+  get events(): AsyncIterableIterator<RecordedEvent> {
+    return this;
+  }
+
+  /** The next event. Waits while `maxInFlight` are in hand. */
+  async next(): Promise<IteratorResult<RecordedEvent>> {
+    if (this.#facts.autoAck && this.#previous !== undefined) await this.ack(this.#previous);
+    const asked = this.#dealing.next();
+    if (this.#dealing.asking) for (const consumer of this.#consumers) consumer.asked();
+    const result = await asked;
+    if (result.done) return result;
+    const { event } = result.value;
+    this.#deliveries.set(event, result.value);
+    this.#previous = event;
+    this.#lastEventNumber = event.receivedEvent.eventNumber;
+    return { done: false, value: event };
+  }
+
+  /** Leaving the loop closes the subscription: what is in hand goes back, uncounted. */
+  async return(): Promise<IteratorResult<RecordedEvent>> {
+    await this.close();
+    return { done: true, value: undefined };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Number of the last event given out. */
+  get lastEventNumber(): bigint | undefined {
+    return this.#lastEventNumber;
+  }
+
+  /** Events ready to be dealt out, and in hand. */
+  stats(): { readonly ready: number; readonly inHand: number } {
+    return { ready: this.#dealing.ready, inHand: this.#dealing.inHand };
+  }
+
+  /**
+   * The event is worked off. Written down soon after, together with others ({@link flush} waits for that).
+   *
+   * @returns `false` when the event was too long in hand, or went to somebody else: it comes, or came, again
+   * @throws ForeignEventError when it was not given out by this subscription
+   */
+  async ack(event: RecordedEvent): Promise<boolean> {
+    const delivery = this.#take(event);
+    if (delivery === undefined) return false;
+    delivery.owner.settled(delivery);
+    this.#dealing.drop(delivery);
+    return true;
+  }
+
+  /**
+   * The event could not be worked off.
+   *
+   * @returns `false` as with {@link ack}
+   * @throws ForeignEventError
+   */
+  async nack(event: RecordedEvent, action: NackAction = 'retry', options: NackOptions = {}): Promise<boolean> {
+    const { delayMs, reason } = options;
+    if (!['retry', 'park', 'skip', 'stop'].includes(action)) {
+      throw new BadRequestError(`nack: the action is 'retry', 'park', 'skip' or 'stop', not ${JSON.stringify(action)}`);
+    }
+    if (delayMs !== undefined && (!Number.isFinite(delayMs) || delayMs < 0)) {
+      throw new BadRequestError(`nack: delayMs must be a number of milliseconds, not ${String(delayMs)}`);
+    }
+    if (action === 'stop') {
+      const mine = this.#delivery(event).state === 'handed';
+      await this.close();
+      return mine;
+    }
+    const delivery = this.#take(event);
+    if (delivery === undefined) return false;
+    if (action === 'skip') delivery.owner.settled(delivery);
+    else if (action === 'park')
+      delivery.owner.park(delivery, delivery.attempts + 1, reason ?? 'parked by its consumer');
+    else this.#retry(delivery, delayMs, reason ?? 'not acknowledged by its consumer');
+    this.#dealing.drop(delivery);
+    return true;
+  }
+
+  /**
+   * Works an event off exactly once: `fn` runs in a transaction on the event's shard, in which the event is settled too.
+   * Both are done, or neither. A transaction that the server rolled back, or that is found not to have been committed,
+   * is run again; when `fn` throws, the event stays in hand.
+   *
+   * @throws LeaseLostError when the event went to somebody else meanwhile: nothing was done here
+   */
+  async transaction<T>(event: RecordedEvent, fn: (cursor: Cursor) => Promise<T>): Promise<T> {
+    const delivery = this.#delivery(event);
+    if (delivery.state !== 'handed') throw lost(event);
+    const { owner, slice, position } = delivery;
+    delivery.inTransaction = true;
+    try {
+      for (;;) {
+        let savedTo: bigint | undefined;
+        let result: { readonly value: T } | undefined;
+        try {
+          await this.#datastore.transaction(owner.sql.shardId, async (cursor) => {
+            const value = await fn(cursor);
+            const settledTo = slice?.settledTo(false, delivery);
+            savedTo = settledTo !== undefined && settledTo >= position ? settledTo : undefined;
+            const term = slice?.term ?? 0n;
+            const { text, values } = owner.sql.settleWithin(slice?.slice ?? null, term, position, savedTo ?? null);
+            await cursor.query(text, values);
+            result = { value };
+          });
+        } catch (error) {
+          if (sqlStateOf(error) === SV.eventTaken) throw lost(event, error);
+          if (!(error instanceof OutcomeUnknownError)) throw error;
+          const done = await owner.sql.wasSettled(slice?.slice, position, {});
+          if (!done) continue;
+        }
+        if (this.#stateOf(delivery) === 'handed') owner.settledWithin(delivery, savedTo);
+        this.#dealing.drop(delivery);
+        return result!.value;
+      }
+    } finally {
+      delivery.inTransaction = false;
+    }
+  }
+
+  /** Waits until all that was settled is written down. */
+  async flush(): Promise<void> {
+    await Promise.all(this.#consumers.map((consumer) => consumer.flush()));
+  }
+
+  /** Writes down what is settled, gives the rest back, and leaves the group. */
+  close(): Promise<void> {
+    return this.end();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** What the consumers in the shards work with. @internal */
+  get dealer(): Dealer {
+    const dealing = this.#dealing;
+    return {
+      get asking() {
+        return dealing.asking;
+      },
+      ready: (deliveries, first) => this.#dealing.add(deliveries, first),
+      withdraw: (of) => this.#dealing.withdraw(of),
+      forget: (deliveries) => {
+        for (const delivery of deliveries) this.#dealing.drop(delivery);
+      },
+      failed: (error) => void this.end(error),
+    };
+  }
+
+  /** @internal */
+  use(consumers: readonly ShardConsumer[]): void {
+    this.#consumers = consumers;
+  }
+
+  /** Ends it, with an error for whoever asks for events. @internal */
+  end(error?: unknown): Promise<void> {
+    this.#closed ??= this.#close(error);
+    return this.#closed;
+  }
+
+  async #close(error: unknown): Promise<void> {
+    this.#dealing.end(error);
+    const until = Date.now() + this.#facts.closeTimeoutMs;
+    await Promise.all(this.#consumers.map((consumer) => consumer.close(until)));
+    this.#facts.onEnd(this);
+  }
+
+  #overdue(delivery: Delivery): void {
+    this.#retry(delivery, undefined, `not settled within ${delivery.owner.settings.timeoutMs} ms`);
+  }
+
+  #retry(delivery: Delivery, delayMs: number | undefined, reason: string): void {
+    const { maxRetryCount, retryDelayMs } = delivery.owner.settings;
+    const attempts = delivery.attempts + 1;
+    if (attempts > maxRetryCount) delivery.owner.park(delivery, attempts, reason);
+    else delivery.owner.retry(delivery, attempts, Math.round(delayMs ?? retryDelayMs), reason);
+  }
+
+  /** The delivery, when it is in hand. */
+  #take(event: RecordedEvent): Delivery | undefined {
+    const delivery = this.#delivery(event);
+    return delivery.state === 'handed' && !this.#dealing.over ? delivery : undefined;
+  }
+
+  #delivery(event: RecordedEvent): Delivery {
+    const delivery = this.#deliveries.get(event);
+    if (delivery !== undefined) return delivery;
+    throw new ForeignEventError(
+      `this event was not given out by the subscription ${JSON.stringify(this.name)} of ${JSON.stringify(this.source)}; pass the event itself, as it came`,
+      { stream: this.source },
+    );
+  }
+
+  /** Read anew after a wait: the type checker can't know that it changes. */
+  #stateOf(delivery: Delivery): Delivery['state'] {
+    return delivery.state;
+  }
+}
+
+function lost(event: RecordedEvent, cause?: unknown): LeaseLostError {
+  return new LeaseLostError(
+    `event ${event.eventNumber} of ${JSON.stringify(event.stream)} went to another consumer meanwhile; nothing was done here`,
+    { stream: event.stream, cause },
+  );
+}

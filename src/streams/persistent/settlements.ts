@@ -1,0 +1,178 @@
+import type { RunOptions } from '../shards.ts';
+import type { Delivery } from './delivery.ts';
+import type { Exception, GroupSql, Settlement } from './group-sql.ts';
+import type { ResolvedSettings } from './settings.ts';
+import type { SliceState } from './slice-state.ts';
+
+/** What was written down in one step. */
+export interface Written {
+  readonly settlement: Settlement;
+  /** Events that had waited for a retry, whose rows are gone now. */
+  readonly finished: readonly Finished[];
+  readonly lost: readonly number[];
+}
+
+/** The position of a slice in which nothing happens is written down so often. */
+const IDLE_SAVE_MS = 1_000;
+
+/** An event that waited for a retry and is done with. */
+type Finished = Pick<Delivery, 'position' | 'key' | 'state'>;
+
+/**
+ * Gathers what one consumer settles in one shard, and writes it down: at once when there is enough of it and nothing is
+ * being written, else after `checkpointAfterMs`. One step is under way at a time; what comes meanwhile goes with the next.
+ */
+export class Settlements {
+  readonly #sql: GroupSql;
+  readonly #settings: () => ResolvedSettings;
+  readonly #slices: () => Iterable<SliceState>;
+  readonly #onWritten: (written: Written) => void;
+  readonly #onFailed: (error: unknown) => void;
+  readonly #options: RunOptions;
+  #retries: [Delivery, Exception][] = [];
+  #parks: [Delivery, Exception][] = [];
+  #finished: Finished[] = [];
+  #count = 0;
+  #writing: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #planned = false;
+
+  constructor(
+    sql: GroupSql,
+    options: RunOptions,
+    hooks: {
+      settings: () => ResolvedSettings;
+      slices: () => Iterable<SliceState>;
+      onWritten: (written: Written) => void;
+      onFailed: (error: unknown) => void;
+    },
+  ) {
+    this.#sql = sql;
+    this.#options = options;
+    this.#settings = hooks.settings;
+    this.#slices = hooks.slices;
+    this.#onWritten = hooks.onWritten;
+    this.#onFailed = hooks.onFailed;
+  }
+
+  /** Nothing waits to be written, and nothing is being written. */
+  get idle(): boolean {
+    return this.#writing === undefined && this.#retries.length + this.#parks.length + this.#finished.length === 0;
+  }
+
+  /** An event of a slice is done with: the slice's position says so. */
+  acked(): void {
+    this.#count += 1;
+    if (this.#count >= this.#settings().checkpointMinCount) this.#plan();
+    else this.#later();
+  }
+
+  /** The position moved on without an event: it is worth writing down now and then. */
+  progressed(): void {
+    this.#later();
+  }
+
+  /** An event that waited for a retry is done with: its row goes. */
+  finish(delivery: Finished): void {
+    this.#count += 1;
+    this.#finished.push(delivery);
+    this.#plan();
+  }
+
+  retry(delivery: Delivery, exception: Exception): void {
+    this.#retries.push([delivery, exception]);
+    this.#plan();
+  }
+
+  park(delivery: Delivery, exception: Exception): void {
+    this.#count += 1;
+    this.#parks.push([delivery, exception]);
+    if (exception.slice === null) this.#finished.push(delivery);
+    this.#plan();
+  }
+
+  /** Writes down all there is, also while the server takes its time. */
+  async flush(): Promise<void> {
+    await this.#writing;
+    this.#start();
+    await this.#writing;
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #plan(): void {
+    if (this.#planned || this.#writing !== undefined) return;
+    this.#planned = true;
+    setImmediate(() => {
+      this.#planned = false;
+      this.#start();
+    });
+  }
+
+  #later(): void {
+    if (this.#timer !== undefined || this.#writing !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#start();
+      // A slice in which nothing happens had to wait: look again.
+      if (this.#writing === undefined && this.#behind()) this.#later();
+    }, this.#settings().checkpointAfterMs);
+  }
+
+  #behind(): boolean {
+    for (const slice of this.#slices()) if (slice.settledTo(true) > slice.savedTo) return true;
+    return false;
+  }
+
+  #start(): void {
+    if (this.#writing !== undefined) return;
+    this.stop();
+    const retries = this.#retries.filter(isAlive);
+    const parks = this.#parks.filter(isAlive);
+    const finished = this.#finished;
+    const count = this.#count;
+    const started = performance.now();
+    const slices: { slice: number; term: bigint; position: bigint }[] = [];
+    for (const slice of this.#slices()) {
+      const position = slice.settledTo(true);
+      const named = [...retries, ...parks].some(([delivery]) => delivery.slice === slice);
+      const moved = position > slice.savedTo && (slice.touched || started - slice.savedAt > IDLE_SAVE_MS);
+      if (moved || named) slices.push({ slice: slice.slice, term: slice.term, position });
+    }
+    if (slices.length + retries.length + parks.length + finished.length + count === 0) return;
+    this.#retries = [];
+    this.#parks = [];
+    this.#finished = [];
+    this.#count = 0;
+    const settlement: Settlement = {
+      slices,
+      retries: retries.map(([, exception]) => exception),
+      parks: parks.map(([, exception]) => exception),
+      finished: finished.map(({ position }) => position),
+      count,
+    };
+    this.#writing = this.#sql.settle(settlement, this.#options).then(
+      (lost) => {
+        this.#writing = undefined;
+        for (const [delivery] of [...retries, ...parks]) if (delivery.state === 'leaving') delivery.state = 'done';
+        for (const delivery of finished) delivery.state = 'done';
+        this.#onWritten({ settlement, finished, lost });
+        if (!this.idle) this.#plan();
+        else if (this.#count >= this.#settings().checkpointMinCount) this.#plan();
+        else if (this.#count > 0) this.#later();
+      },
+      (error: unknown) => {
+        this.#writing = undefined;
+        this.#onFailed(error);
+      },
+    );
+  }
+}
+
+/** Its slice is still this consumer's. */
+function isAlive([delivery]: [Delivery, Exception]): boolean {
+  return delivery.state !== 'lost';
+}
