@@ -32,7 +32,7 @@ declare
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception 'the sequencing pass needs read committed, not %', current_setting('transaction_isolation')
-      using errcode = 'SV020';
+      using errcode = 'SV040';
   end if;
 
   select s.shard

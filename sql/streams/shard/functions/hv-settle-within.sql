@@ -2,7 +2,7 @@
 --
 -- slice null: the event was waiting for a retry. position: where everything up to there is settled by now; null when
 -- earlier events are still in hand, then the event is remembered beside the slice's position.
--- Raises SV021 when the event is no longer this consumer's, so that the handler's work is undone.
+-- Raises SV041 when the event is no longer this consumer's, so that the handler's work is undone.
 -- Locks the slice's row until commit: handlers of one slice commit one after the other.
 create or replace function :"schema".hv_settle_within(
   group_id bigint,
@@ -39,7 +39,7 @@ begin
   end if;
   if not found then
     raise exception 'the event at % is no longer in the hands of this consumer', event_position
-      using errcode = 'SV021';
+      using errcode = 'SV041';
   end if;
 end
 $$;
