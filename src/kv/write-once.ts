@@ -25,12 +25,12 @@ export async function writeOnce<T>({ attempt, readBack, withinMs, signal }: Writ
   let unknown: OutcomeUnknownError | undefined;
   for (;;) {
     try {
-      return await attempt();
+      return await attempt().catch(async (error) => {
+        const ours = error instanceof CommitOrderingError && unknown !== undefined ? await readBack() : undefined;
+        if (ours === undefined) throw error;
+        return ours;
+      });
     } catch (error) {
-      if (error instanceof CommitOrderingError && unknown !== undefined) {
-        const ours = await readBack();
-        if (ours !== undefined) return ours;
-      }
       if (error instanceof OutcomeUnknownError) unknown ??= error;
       else if (!(error instanceof HypervaultError && error.retryable)) throw error;
       if (performance.now() > deadline) throw unknown ?? error;

@@ -24,16 +24,16 @@ async function storageOver(
 test('the link is cut under every save: none fails, none happens twice', async () => {
   const server = await freshDatabase();
   const proxy = await startProxy(server.connection);
-  const storage = await storageOver({ ...server.connection, port: proxy.port });
-  const cutting = setInterval(() => proxy.cut(), 43);
+  const storage = await storageOver({ ...server.connection, port: proxy.port }, { waitTimeoutMs: 15_000 });
+  const cutting = setInterval(() => proxy.cut(), 97);
   onTestFinished(() => clearInterval(cutting));
-  for (let version = 1; version <= 200; version++) {
+  for (let version = 1; version <= 300; version++) {
     const saved = await storage.save({ key: 'k', version, payload: bytes(`${version}`), author: 'a' });
     expect(saved.version).toBe(version);
   }
   clearInterval(cutting);
   const { rows } = await server.query('select count(*)::int as n, max(version) as newest from hypervault.kv_commits');
-  expect(rows[0]).toEqual({ n: 200, newest: 200 });
+  expect(rows[0]).toEqual({ n: 300, newest: 300 });
 });
 
 test('a reply that is lost while another writer was faster is a conflict, not a success', async () => {
