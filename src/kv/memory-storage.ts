@@ -116,6 +116,11 @@ export class MemoryCommitStorage<V = Buffer> implements CommitJournal<V> {
     return { commits, revision: BigInt(at), more: at < this.#log.length };
   }
 
+  async revision({ signal }: CallOptions = {}): Promise<bigint> {
+    checkSignal(signal);
+    return BigInt(this.#log.length);
+  }
+
   async snapshot(options: HeadsOptions = {}): Promise<Snapshot<V>> {
     return { revision: BigInt(this.#log.length), heads: await this.heads(options) };
   }
@@ -124,7 +129,7 @@ export class MemoryCommitStorage<V = Buffer> implements CommitJournal<V> {
     return watchJournal(
       {
         changes: (asked) => this.changes(asked),
-        revision: async () => BigInt(this.#log.length),
+        revision: (signal) => this.revision({ signal }),
         onHint: (ring) => {
           this.#hints.add(ring);
           return () => this.#hints.delete(ring);

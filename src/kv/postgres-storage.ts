@@ -153,6 +153,11 @@ export class PostgresCommitStorage<V = Buffer> implements CommitJournal<V> {
     return { commits, revision: more ? commits.at(-1)!.revision! : newest, more };
   }
 
+  async revision({ signal }: CallOptions = {}): Promise<bigint> {
+    const rows = await this.#database.query<{ revision: string }>(STATEMENTS.revision, [this.#namespace], { signal });
+    return BigInt(rows[0]?.revision ?? 0);
+  }
+
   async snapshot({ prefix = '', signal }: HeadsOptions = {}): Promise<Snapshot<V>> {
     const rows = await this.#database.query<NewestRow>(STATEMENTS.newest, [this.#namespace, prefix], { signal });
     const heads = new Map(rows.filter(hasCommit).map((row) => [row.key, this.#commitOf(row)]));
@@ -165,10 +170,7 @@ export class PostgresCommitStorage<V = Buffer> implements CommitJournal<V> {
     return watchJournal(
       {
         changes: (asked) => this.changes(asked),
-        revision: async (signal) => {
-          const [row] = await database.query<{ revision: string }>(STATEMENTS.revision, [this.#namespace], { signal });
-          return BigInt(row?.revision ?? 0);
-        },
+        revision: (signal) => this.revision({ signal }),
         onHint: (ring) => onChange(database, this.#namespace, ring),
         pollMs: WATCH_POLL_MS,
       },

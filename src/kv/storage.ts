@@ -96,6 +96,8 @@ export interface CommitJournal<V = Buffer> extends CommitStorage<V> {
   history(key: string, options?: HistoryOptions): Promise<Commit<V>[]>;
   /** What happened after a revision. @throws RevisionCompactedError */
   changes(options: ChangesOptions): Promise<Changes<V>>;
+  /** The newest revision. */
+  revision(options?: CallOptions): Promise<bigint>;
   /** All heads, tombstones included, and the revision they stood at. */
   snapshot(options?: HeadsOptions): Promise<Snapshot<V>>;
   /**
@@ -109,7 +111,7 @@ export interface CommitJournal<V = Buffer> extends CommitStorage<V> {
 
 /** Whether a storage offers what {@link CommitJournal} has beyond {@link CommitStorage}. */
 export function isJournal<V>(storage: CommitStorage<V>): storage is CommitJournal<V> {
-  return (['saveAll', 'history', 'changes', 'snapshot', 'watch'] as const).every(
+  return (['saveAll', 'history', 'changes', 'revision', 'snapshot', 'watch'] as const).every(
     (name) => typeof (storage as Partial<CommitJournal<V>>)[name] === 'function',
   );
 }

@@ -1,0 +1,178 @@
+import type { RequestListener } from 'node:http';
+import { ConfigurationError } from '../errors.ts';
+import { AutoPublisher, type AutoPublisherOptions } from './auto-publisher.ts';
+import type { Commit, CommitInput } from './commit.ts';
+import { UnsupportedByStorageError } from './errors.ts';
+import { type SaveHook, withPostSaveHook, withPreSaveHook } from './hooks.ts';
+import type { CommitServerOptions } from './http/options.ts';
+import { createCommitServer } from './http/server.ts';
+import { CommitKeeper } from './keeper.ts';
+import { keeperPublishing } from './keeper-publishing.ts';
+import { KvDatabase } from './kv-database.ts';
+import type { CommitMirror, MirrorOptions } from './mirror.ts';
+import type { PostgresKvOptions } from './options.ts';
+import { PostgresCommitStorage } from './postgres-storage.ts';
+import { type RollbackOptions, type RollbackStep, rollbackKey, rollbackPrefix } from './rollback.ts';
+import {
+  type CallOptions,
+  type CommitJournal,
+  type CommitStorage,
+  type HistoryOptions,
+  isJournal,
+  type WatchOptions,
+} from './storage.ts';
+import { type UpdateOptions, updateKey } from './update.ts';
+
+export interface KvOptions<V> extends PostgresKvOptions<V> {
+  /** The journal, when it is not to be in Postgres: what is saved there is published here. @default Postgres */
+  readonly storage?: CommitStorage<V> | undefined;
+  /** Repairs what is published, now and then, in one process at a time. @default true */
+  readonly autoPublish?: boolean | AutoPublisherOptions<V> | undefined;
+  /** Asked before each save; what it throws refuses the commit. */
+  readonly onBeforeSave?: SaveHook<V> | undefined;
+  /** Called after each save that succeeded. */
+  readonly onAfterSave?: SaveHook<V> | undefined;
+}
+
+/**
+ * Journal, keeper, mirror and auto-publisher, wired: what most programs want. Made by {@link openKv}.
+ */
+export class Kv<V = Buffer> {
+  /** Saves here are checked by the hooks and published at once. */
+  readonly storage: CommitStorage<V>;
+  readonly keeper: CommitKeeper<V>;
+  readonly autoPublisher: AutoPublisher<V> | undefined;
+  readonly #database: KvDatabase;
+  readonly #ownsDatabase: boolean;
+  readonly #mirrors = new Set<CommitMirror<V>>();
+
+  /** @internal */
+  constructor({ storage: given, autoPublish = true, onBeforeSave, onAfterSave, ...options }: KvOptions<V>) {
+    this.#ownsDatabase = !(options.connection instanceof KvDatabase);
+    this.#database =
+      options.connection instanceof KvDatabase
+        ? options.connection
+        : new KvDatabase({ connection: connectionOf(options.connection) });
+    const shared = { ...options, connection: this.#database };
+    this.keeper = new CommitKeeper<V>(shared);
+    const journal = given ?? new PostgresCommitStorage<V>(shared);
+    const { logger } = options;
+    let storage =
+      given === undefined ? journal : keeperPublishing<V, CommitStorage<V>>(journal, this.keeper, { logger });
+    if (onAfterSave !== undefined) storage = withPostSaveHook<V, CommitStorage<V>>(storage, onAfterSave);
+    if (onBeforeSave !== undefined) storage = withPreSaveHook<V, CommitStorage<V>>(storage, onBeforeSave);
+    this.storage = storage;
+    const publisher = autoPublish === true ? {} : autoPublish;
+    this.autoPublisher = publisher === false ? undefined : new AutoPublisher<V>(journal, this.keeper, publisher);
+  }
+
+  /** @internal */
+  async open(): Promise<void> {
+    try {
+      await this.keeper.start();
+      await this.storage.start();
+      this.autoPublisher?.start();
+    } catch (error) {
+      await this.close().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** The newest commit of a key, or the asked version; `null` when there is none. Read from the storage. */
+  get(key: string, version?: number, options?: CallOptions): Promise<Commit<V> | null> {
+    return this.storage.get(key, version, options);
+  }
+
+  /** The value of a key; `undefined` when it is missing or removed, or its payload is no value. */
+  async value(key: string, options?: CallOptions): Promise<V | undefined> {
+    return (await this.storage.get(key, undefined, options))?.valueOption;
+  }
+
+  /** @throws CommitOrderingError when the version is not the next one */
+  save(commit: CommitInput, options?: CallOptions): Promise<Commit<V>> {
+    return this.storage.save(commit, options);
+  }
+
+  /** Changes one key, whatever its version: see {@link updateKey}. */
+  update(
+    key: string,
+    change: (value: V | undefined, head: Commit<V> | null) => V | null | undefined | Promise<V | null | undefined>,
+    options?: UpdateOptions,
+  ): Promise<Commit<V> | null> {
+    return updateKey(this.storage, key, change, options);
+  }
+
+  /** Versions of one key, newest first. @throws UnsupportedByStorageError */
+  history(key: string, options?: HistoryOptions): Promise<Commit<V>[]> {
+    return this.journal.history(key, options);
+  }
+
+  /** Every commit as it happens: see {@link CommitJournal.watch}. @throws UnsupportedByStorageError */
+  watch(options?: WatchOptions): AsyncIterableIterator<Commit<V>> {
+    return this.journal.watch(options);
+  }
+
+  /** Brings an older version back as a new one: see {@link rollbackKey}. */
+  rollback(key: string, version: number, options?: RollbackOptions): Promise<RollbackStep[]> {
+    return rollbackKey(this.journal, key, version, options);
+  }
+
+  /** Brings all keys with a prefix back to what they were: see {@link rollbackPrefix}. */
+  rollbackPrefix(prefix: string, revision: bigint, options?: RollbackOptions): Promise<RollbackStep[]> {
+    return rollbackPrefix(this.journal, prefix, revision, options);
+  }
+
+  /** A live map of all present keys; closed with this, or before. */
+  async mirror(options?: MirrorOptions): Promise<CommitMirror<V>> {
+    const mirror = await this.keeper.mirror(options);
+    this.#mirrors.add(mirror);
+    return mirror;
+  }
+
+  /** A request listener for `node:http` that serves these keys. */
+  server(options: Omit<CommitServerOptions<V>, 'storage'> = {}): RequestListener {
+    return createCommitServer<V>({ ...options, storage: this.storage });
+  }
+
+  /** The storage, with revisions, history and several keys at once. @throws UnsupportedByStorageError */
+  get journal(): CommitJournal<V> {
+    if (isJournal(this.storage)) return this.storage;
+    throw new UnsupportedByStorageError('revisions and history');
+  }
+
+  /** Stops publishing, following and serving. Idempotent. */
+  async close(): Promise<void> {
+    await this.autoPublisher?.close();
+    await Promise.all([...this.#mirrors].map((mirror) => mirror.close()));
+    await this.storage.stop();
+    await this.keeper.stop();
+    if (this.#ownsDatabase) await this.#database.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/**
+ * Opens versioned settings in a Postgres database, with everything around them.
+ *
+ * @example
+ * ```ts
+ * await using kv = await openKv({ connection: 'postgres://localhost/app', codec: jsonCodec<Settings>() });
+ * const mirror = await kv.mirror();
+ * await kv.update('limits', (limits) => ({ ...limits, max: 9 }), { author: 'ann', comment: 'more room' });
+ * mirror.current.get('limits')?.valueOption;   // a moment later, in every process
+ * ```
+ * @throws ConfigurationError, SchemaError, PermissionError, ServerUnavailableError
+ */
+export async function openKv<V = Buffer>(options: KvOptions<V>): Promise<Kv<V>> {
+  const kv = new Kv<V>(options);
+  await kv.open();
+  return kv;
+}
+
+function connectionOf<C>(connection: C | undefined): C {
+  if (connection === undefined) throw new ConfigurationError('openKv: option "connection" is missing');
+  return connection;
+}
