@@ -1,22 +1,25 @@
-import { ConfigurationError } from '../errors.ts';
 import { assertKnownKeys } from '../internal/known-keys.ts';
 import type { ValueCodec } from './codec.ts';
 import { Commit, type CommitInput } from './commit.ts';
-import { parseCommitMeta } from './commit-meta.ts';
-import { CommitFormatError, CommitOrderingError, HttpStorageError } from './errors.ts';
-import { callHttp, type HttpAnswer, type HttpCall } from './http/client.ts';
+import { CommitFormatError, HttpStorageError, UnsupportedByStorageError } from './errors.ts';
+import type { HttpAnswer } from './http/client.ts';
 import { commitHeaders, metaFromHeaders } from './http/commit-headers.ts';
-import type { CallOptions, CommitStorage, HeadsOptions } from './storage.ts';
+import { fromCommitJson, toCommitJson } from './http/commit-json.ts';
+import { assertSuccess, keyPath, parseJsonObject, queryOf, Remote, type RemoteOptions } from './http/remote.ts';
+import { watchRemote } from './http/remote-watch.ts';
+import type {
+  CallOptions,
+  Changes,
+  ChangesOptions,
+  CommitJournal,
+  HeadsOptions,
+  HistoryOptions,
+  SaveAllOptions,
+  Snapshot,
+  WatchOptions,
+} from './storage.ts';
 
-export interface HttpStorageOptions<V> {
-  /** Where the commit server is mounted, e.g. `http://config:8080/diary`. */
-  readonly url: string | URL;
-  /** Sent as `Authorization: Bearer …`. */
-  readonly token?: string | undefined;
-  /** Certificates to trust, for https. @default the system's */
-  readonly ca?: string | Uint8Array | undefined;
-  /** Bound of one request; 0 waits for ever. @default 30000 */
-  readonly timeoutMs?: number | undefined;
+export interface HttpStorageOptions<V> extends RemoteOptions {
   /** @default the bytes are the value */
   readonly codec?: ValueCodec<V> | undefined;
 }
@@ -30,7 +33,8 @@ const KEYS = [
 ] as const satisfies readonly (keyof HttpStorageOptions<unknown>)[];
 
 /**
- * A storage at the other end of HTTP: our server's, or a Rainer server's.
+ * A storage at the other end of HTTP: our server's, or a Rainer server's (which offers no more than
+ * `CommitStorage` asks for; the rest throws {@link UnsupportedByStorageError} there).
  *
  * @example
  * ```ts
@@ -38,16 +42,14 @@ const KEYS = [
  * const head = await storage.get('foo');
  * ```
  */
-export class HttpCommitStorage<V = Buffer> implements CommitStorage<V> {
+export class HttpCommitStorage<V = Buffer> implements CommitJournal<V> {
   readonly codec: ValueCodec<V> | undefined;
-  readonly #base: URL;
-  readonly #options: HttpStorageOptions<V>;
+  readonly #remote: Remote;
 
   /** @throws ConfigurationError */
   constructor(options: HttpStorageOptions<V>) {
     assertKnownKeys(options, KEYS, 'HttpCommitStorage options');
-    this.#base = checkedUrl(options.url);
-    this.#options = options;
+    this.#remote = new Remote(options);
     this.codec = options.codec;
   }
 
@@ -55,17 +57,17 @@ export class HttpCommitStorage<V = Buffer> implements CommitStorage<V> {
 
   async stop(): Promise<void> {}
 
-  heads(options: HeadsOptions = {}): Promise<Map<string, Commit<V>>> {
-    return this.#list('?all=yes&payload_base64=yes', options);
+  async heads(options: HeadsOptions = {}): Promise<Map<string, Commit<V>>> {
+    return (await this.#list({ all: 'yes' }, options)).heads;
   }
 
-  headsNonEmpty(options: HeadsOptions = {}): Promise<Map<string, Commit<V>>> {
-    return this.#list('?payload_base64=yes', options);
+  async headsNonEmpty(options: HeadsOptions = {}): Promise<Map<string, Commit<V>>> {
+    return (await this.#list({}, options)).heads;
   }
 
   async get(key: string, version?: number, options: CallOptions = {}): Promise<Commit<V> | null> {
-    const path = version === undefined ? pathOf(key) : `${pathOf(key)}/${version}`;
-    const answer = await this.#call({ method: 'GET', path }, options);
+    const path = version === undefined ? keyPath(key) : `${keyPath(key)}/${version}`;
+    const answer = await this.#remote.call({ method: 'GET', path }, options);
     if (answer.status === 404) return null;
     assertSuccess(answer);
     const meta = metaFromHeaders(answer.header);
@@ -74,98 +76,104 @@ export class HttpCommitStorage<V = Buffer> implements CommitStorage<V> {
 
   async save(input: CommitInput, options: CallOptions = {}): Promise<Commit<V>> {
     const commit = new Commit<V>(input, this.codec);
-    const path = `${pathOf(commit.key)}/${commit.version}`;
-    const flat = commitHeaders(commit);
-    const headers: Record<string, string> = { 'Content-Type': 'application/octet-stream' };
-    for (let at = 0; at < flat.length; at += 2) headers[flat[at]!] = flat[at + 1]!;
     const body = commit.payload ?? Buffer.alloc(0);
-    headers['Content-Length'] = String(body.length);
-    const answer = await this.#call({ method: 'POST', path, headers, body }, options);
-    throwConflict(answer);
-    assertSuccess(answer);
+    const flat = commitHeaders(commit);
+    const headers: Record<string, string> = {
+      'Content-Type': 'application/octet-stream',
+      'Content-Length': String(body.length),
+    };
+    for (let at = 0; at < flat.length; at += 2) headers[flat[at]!] = flat[at + 1]!;
+    const path = `${keyPath(commit.key)}/${commit.version}`;
+    assertSuccess(await this.#remote.call({ method: 'POST', path, headers, body }, options));
     return commit;
   }
 
-  async #list(query: string, { prefix = '', signal }: HeadsOptions): Promise<Map<string, Commit<V>>> {
-    const answer = await this.#call({ method: 'GET', path: query }, { signal });
-    assertSuccess(answer);
-    const heads = new Map<string, Commit<V>>();
-    for (const [key, entry] of Object.entries(parseJsonObject(answer.body))) {
-      if (!key.startsWith(prefix)) continue;
-      const meta = parseCommitMeta(entry);
-      const { payload_base64: payload } = entry as { payload_base64?: unknown };
-      if (!meta.empty && typeof payload !== 'string') {
-        throw new CommitFormatError(`the list of commits has no payload_base64 for ${key}`);
-      }
-      heads.set(
-        key,
-        new Commit<V>({ ...meta, payload: meta.empty ? null : Buffer.from(String(payload), 'base64') }, this.codec),
-      );
-    }
-    return new Map([...heads].sort(([a], [b]) => (a < b ? -1 : 1)));
-  }
-
-  #call(
-    {
-      path,
-      headers = {},
-      ...call
-    }: Pick<HttpCall, 'method' | 'body'> & { path: string; headers?: Record<string, string> },
-    { signal }: CallOptions,
-  ): Promise<HttpAnswer> {
-    const { token, timeoutMs = 30_000, ca } = this.#options;
-    return callHttp({
-      ...call,
-      url: new URL(`${this.#base.href.replace(/\/$/, '')}${path}`),
-      headers: { ...headers, ...(token !== undefined && { Authorization: `Bearer ${token}` }) },
-      timeoutMs,
-      ca,
-      signal,
+  async saveAll(inputs: readonly CommitInput[], { compare = {}, signal }: SaveAllOptions = {}): Promise<Commit<V>[]> {
+    const commits = inputs.map((input) => new Commit<V>(input, this.codec));
+    if (commits.length === 0) return [];
+    const compared = compare instanceof Map ? Object.fromEntries(compare) : compare;
+    const both = { utf8: false, base64: true };
+    const body = { commits: commits.map((commit) => toCommitJson(commit, both)), compare: compared };
+    const headers = { 'Content-Type': 'application/json' };
+    const call = { method: 'POST', path: '/-/commits', headers, body: Buffer.from(JSON.stringify(body)) } as const;
+    const { commits: saved } = this.#json(await this.#remote.call(call, { signal }));
+    if (!Array.isArray(saved) || saved.length !== commits.length) throw unreadable('commits');
+    return commits.map((commit, index) => {
+      const { revision } = saved[index] as { revision?: unknown };
+      return fromCommitJson({ ...toCommitJson(commit, both), revision }, this.codec);
     });
   }
-}
 
-/** A key as a path segment. `.` and `..` have no such form: URLs swallow them, escaped or not. */
-function pathOf(key: string): string {
-  if (key === '.' || key === '..') throw new ConfigurationError(`the key ${JSON.stringify(key)} can't be in a URL`);
-  return `/${encodeURIComponent(key)}`;
-}
-
-function checkedUrl(text: string | URL): URL {
-  const url = URL.canParse(String(text)) ? new URL(text) : undefined;
-  if (url !== undefined && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '') return url;
-  throw new ConfigurationError(
-    'HttpCommitStorage: option "url" must be an http or https URL without query, like http://127.0.0.1:8080/diary',
-  );
-}
-
-function parseJsonObject(body: Buffer): object {
-  try {
-    const json: unknown = JSON.parse(body.toString());
-    if (typeof json === 'object' && json !== null) return json;
-  } catch {
-    // Said below.
+  async history(key: string, { before, limit, signal }: HistoryOptions = {}): Promise<Commit<V>[]> {
+    const path = `${keyPath(key)}/history${queryOf({ before, limit, payload_base64: 'yes' })}`;
+    const { versions } = this.#json(await this.#remote.call({ method: 'GET', path }, { signal }));
+    if (!Array.isArray(versions)) throw unreadable('versions');
+    return versions.map((json) => fromCommitJson(json, this.codec));
   }
-  throw new CommitFormatError('the answer is no JSON object: is there a commit server at this URL?');
+
+  async changes({ after, prefix, limit = 1_000, signal }: ChangesOptions): Promise<Changes<V>> {
+    const path = `/-/changes${queryOf({ after, prefix, limit, payload_base64: 'yes' })}`;
+    const { commits, revision, more } = this.#json(await this.#remote.call({ method: 'GET', path }, { signal }));
+    if (!Array.isArray(commits)) throw unreadable('commits');
+    return {
+      commits: commits.map((json) => fromCommitJson(json, this.codec)),
+      revision: revisionOf(revision),
+      more: more === true,
+    };
+  }
+
+  async revision(options: CallOptions = {}): Promise<bigint> {
+    const { revision } = this.#json(await this.#remote.call({ method: 'GET', path: '/-/revision' }, options));
+    return revisionOf(revision);
+  }
+
+  async snapshot(options: HeadsOptions = {}): Promise<Snapshot<V>> {
+    const { heads, revision } = await this.#list({ all: 'yes' }, options);
+    if (revision === undefined) throw new UnsupportedByStorageError('revisions');
+    return { heads, revision };
+  }
+
+  /** Comes back by itself after a cut, from the revision seen last. */
+  watch(options: WatchOptions = {}): AsyncIterableIterator<Commit<V>> {
+    return watchRemote(this.#remote, this.codec, options);
+  }
+
+  async #list(
+    query: Readonly<Record<string, string>>,
+    { prefix, signal }: HeadsOptions,
+  ): Promise<{ heads: Map<string, Commit<V>>; revision: bigint | undefined }> {
+    const path = queryOf({ prefix: prefix === '' ? undefined : prefix, ...query, payload_base64: 'yes' });
+    const answer = await this.#remote.call({ method: 'GET', path }, { signal });
+    assertSuccess(answer);
+    const heads = new Map<string, Commit<V>>();
+    for (const [key, json] of Object.entries(parseJsonObject(answer.body))) {
+      // A Rainer server knows no prefixes.
+      if (key.startsWith(prefix ?? '')) heads.set(key, fromCommitJson(json, this.codec));
+    }
+    const revision = answer.header('x-hypervault-revision');
+    return {
+      heads: new Map([...heads].sort(([a], [b]) => (a < b ? -1 : 1))),
+      revision: revision === undefined ? undefined : BigInt(revision),
+    };
+  }
+
+  /** The answer of a call that only our servers know. */
+  #json(answer: HttpAnswer): Record<string, unknown> {
+    const { status } = answer;
+    if (status === 404 || status === 405 || status === 500 || status === 501) {
+      const cause = new HttpStorageError(status, answer.reason, answer.body.toString());
+      throw new UnsupportedByStorageError('revisions and history', { cause });
+    }
+    assertSuccess(answer);
+    return parseJsonObject(answer.body);
+  }
 }
 
-/** A 409 whose body can be read is a conflict; any other is a failure like all others. */
-function throwConflict({ status, body }: HttpAnswer): void {
-  if (status !== 409) return;
-  let conflict: unknown;
-  try {
-    conflict = (JSON.parse(body.toString()) as { conflict?: unknown } | null)?.conflict;
-  } catch {
-    return;
-  }
-  const { key, expectedVersion, providedVersion } = (conflict ?? {}) as Record<string, unknown>;
-  if (typeof key === 'string' && typeof expectedVersion === 'number' && typeof providedVersion === 'number') {
-    throw new CommitOrderingError(key, expectedVersion, providedVersion);
-  }
+function revisionOf(text: unknown): bigint {
+  if (typeof text === 'string' && /^\d+$/.test(text)) return BigInt(text);
+  throw unreadable('revision');
 }
 
-function assertSuccess({ status, reason, body }: HttpAnswer): void {
-  if (status < 200 || status > 299) {
-    throw new HttpStorageError(status, reason, body.toString(), { retryable: status === 503 });
-  }
+function unreadable(field: string): CommitFormatError {
+  return new CommitFormatError(`the answer has no ${JSON.stringify(field)}: is there a commit server at this URL?`);
 }

@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Access } from './access.ts';
 import type { HeaderLookup } from './commit-headers.ts';
 import type { ResolvedServerOptions } from './options.ts';
-import { Refusal } from './refusal.ts';
 
 /** One request and its answer, with what the handlers need to know. */
 export interface Exchange {
@@ -56,11 +55,3 @@ export function answerJson(
 }
 
 export const PAYLOAD_TYPES = { text: TEXT, bytes: 'application/octet-stream' } as const;
-
-/** A boolean of the query. @throws Refusal 400 */
-export function queryInteger(query: URLSearchParams, name: string): number | undefined {
-  const text = query.get(name);
-  if (text === null) return undefined;
-  if (/^\d{1,10}$/.test(text)) return Number(text);
-  throw new Refusal(400, `Invalid '${name}' parameter (should be a number)`);
-}

@@ -1,38 +1,41 @@
 import type { Commit } from '../commit.ts';
+import { isJournal } from '../storage.ts';
+import { toCommitJson } from './commit-json.ts';
 import { answerJson, type Exchange } from './exchange.ts';
-import { Refusal } from './refusal.ts';
-import { parseYesNo } from './yes-no.ts';
+import { queryYesNo } from './query.ts';
 
-/** `GET /`: the newest commit of every key; from the mirror when there is one, which knows no tombstones. */
+/** Says which revision a list stands at: a watch after it misses nothing. */
+export const REVISION_HEADER = 'X-Hypervault-Revision';
+
+/**
+ * `GET /`: the newest commit of every key, or of those with a `prefix`; from the mirror when there is one, which knows
+ * no tombstones.
+ */
 export async function listHeads(exchange: Exchange): Promise<void> {
-  const { query, options, access } = exchange;
-  const all = yesNo(query, 'all');
-  const payloadUtf8 = yesNo(query, 'payload_utf8');
-  const payloadBase64 = yesNo(query, 'payload_base64');
-  const heads = await headsOf(options, all);
-  const keys = [...heads.keys()].filter((key) => access.mayRead(key)).sort();
+  const { query, access } = exchange;
+  const all = queryYesNo(query, 'all');
+  const forms = { utf8: queryYesNo(query, 'payload_utf8'), base64: queryYesNo(query, 'payload_base64') };
+  const prefix = query.get('prefix') ?? '';
+  const { heads, revision } = await headsOf(exchange.options, prefix);
+  const wanted = [...heads.values()].filter(
+    (commit) => (all || !commit.isEmpty) && commit.key.startsWith(prefix) && access.mayRead(commit.key),
+  );
+  wanted.sort((a, b) => (a.key < b.key ? -1 : 1));
   // Written by hand because an object would put keys like "10" first and lose "__proto__".
-  const entries = keys.map((key) => {
-    const commit = heads.get(key)!;
-    return `${JSON.stringify(key)}:${JSON.stringify({
-      ...commit.meta,
-      ...(payloadUtf8 && commit.payload && { payload_utf8: commit.payload.toString('utf8') }),
-      ...(payloadBase64 && commit.payload && { payload_base64: commit.payload.toString('base64') }),
-    })}`;
+  const entries = wanted.map((commit) => {
+    const { revision: _, ...json } = toCommitJson(commit, forms);
+    return `${JSON.stringify(commit.key)}:${JSON.stringify(json)}`;
   });
-  answerJson(exchange, 200, `{${entries.join(',')}}`);
+  const headers = revision === undefined ? [] : [REVISION_HEADER, String(revision)];
+  answerJson(exchange, 200, `{${entries.join(',')}}`, headers);
 }
 
-async function headsOf(
-  { storage, mirror }: Exchange['options'],
-  all: boolean,
-): Promise<ReadonlyMap<string, Commit<unknown>>> {
-  if (mirror !== undefined) return mirror.current;
-  return all ? storage.heads() : storage.headsNonEmpty();
+interface Heads {
+  readonly heads: ReadonlyMap<string, Commit<unknown>>;
+  readonly revision?: bigint | undefined;
 }
 
-function yesNo(query: URLSearchParams, name: string): boolean {
-  const value = parseYesNo(query.get(name) ?? 'false');
-  if (value === undefined) throw new Refusal(400, `Invalid '${name}' parameter (should be boolean)`);
-  return value;
+async function headsOf({ storage, mirror }: Exchange['options'], prefix: string): Promise<Heads> {
+  if (mirror !== undefined) return { heads: mirror.current, revision: mirror.revision };
+  return isJournal(storage) ? storage.snapshot({ prefix }) : { heads: await storage.heads({ prefix }) };
 }

@@ -9,6 +9,8 @@ import { type Authorize, authorizeAnyone } from './access.ts';
 /** What the server reads from a mirror: all present keys, as of now. */
 export interface HeadsSource {
   readonly current: ReadonlyMap<string, Commit<unknown>>;
+  /** The revision that `current` stands at, where it is known. */
+  readonly revision?: bigint | undefined;
 }
 
 export interface CommitServerOptions<V = unknown> {
@@ -24,6 +26,10 @@ export interface CommitServerOptions<V = unknown> {
   readonly maxPayloadBytes?: number | undefined;
   /** A request's body must have arrived within this time. @default 30000 */
   readonly bodyTimeoutMs?: number | undefined;
+  /** Watches served at a time; more are told to come back. @default 1000 */
+  readonly maxWatches?: number | undefined;
+  /** Ends the watches when it fires, so that the server can close. */
+  readonly signal?: AbortSignal | undefined;
   /** The clock that dates commits which bring no time. @default the server's */
   readonly now?: (() => Date) | undefined;
   /** Told about failures that were answered with a 500 or 503. @default silent */
@@ -37,6 +43,8 @@ const KEYS = [
   'codec',
   'maxPayloadBytes',
   'bodyTimeoutMs',
+  'maxWatches',
+  'signal',
   'now',
   'logger',
 ] as const satisfies readonly (keyof CommitServerOptions)[];
@@ -49,6 +57,8 @@ export interface ResolvedServerOptions {
   readonly codec: ValueCodec<unknown> | undefined;
   readonly maxPayloadBytes: number;
   readonly bodyTimeoutMs: number;
+  readonly maxWatches: number;
+  readonly signal: AbortSignal | undefined;
   readonly now: () => Date;
   readonly logger: Logger | undefined;
   readonly authorize: Authorize;
@@ -66,6 +76,8 @@ export function resolveServerOptions<V>(options: CommitServerOptions<V>): Resolv
     codec: (options.codec as ValueCodec<unknown> | undefined) ?? storage.codec,
     maxPayloadBytes: positive('maxPayloadBytes', options.maxPayloadBytes ?? 16 * 1024 * 1024),
     bodyTimeoutMs: positive('bodyTimeoutMs', options.bodyTimeoutMs ?? 30_000),
+    maxWatches: positive('maxWatches', options.maxWatches ?? 1_000),
+    signal: options.signal,
     now: options.now ?? (() => new Date()),
     logger: options.logger,
     authorize: authorizeAnyone,

@@ -1,10 +1,10 @@
 import { InvalidArgumentError } from '../../errors.ts';
 import { Commit } from '../commit.ts';
-import { CommitOrderingError, CommitRefusedError } from '../errors.ts';
 import { parseIsoTime } from '../iso-time.ts';
 import { readBody } from './body.ts';
 import { type HeaderLookup, readTextHeader } from './commit-headers.ts';
 import { answerJson, type Exchange, headerLookup } from './exchange.ts';
+import { answeringConflicts } from './journal-of.ts';
 import { Refusal } from './refusal.ts';
 import { parseVersion } from './target.ts';
 import { parseYesNo } from './yes-no.ts';
@@ -17,21 +17,10 @@ export async function postVersion(exchange: Exchange): Promise<void> {
   if (!access.mayWrite(key)) throw new Refusal(403, 'Not allowed to write this key');
   const body = await readBody(request, { maxBytes: options.maxPayloadBytes, timeoutMs: options.bodyTimeoutMs });
   const commit = commitOf(exchange, version, body, header);
-  try {
+  await answeringConflicts(exchange, async () => {
     await options.storage.save(commit);
-  } catch (error) {
-    if (error instanceof CommitOrderingError) return answerJson(exchange, 409, conflictJson(error));
-    if (error instanceof CommitRefusedError || error instanceof InvalidArgumentError) {
-      throw new Refusal(400, error.message);
-    }
-    throw error;
-  }
-  answerJson(exchange, 200, JSON.stringify(commit.meta));
-}
-
-/** The body of a 409. */
-export function conflictJson({ key, expectedVersion, providedVersion }: CommitOrderingError): string {
-  return JSON.stringify({ conflict: { key, expectedVersion, providedVersion } });
+    answerJson(exchange, 200, JSON.stringify(commit.meta));
+  });
 }
 
 function commitOf(

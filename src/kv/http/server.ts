@@ -52,11 +52,13 @@ async function route(
   const handler = method === 'GET' || method === 'POST' ? found.methods[method] : undefined;
   if (handler === undefined) throw new Refusal(405, 'Method not allowed', ['Allow', allowed(found.methods)]);
   const access = options.authorize(request);
+  const key = segments[0] === undefined || found.keyless ? '' : decodeKey(segments[0]);
+  if (key !== '' && method === 'GET' && !access.mayRead(key)) throw new Refusal(403, 'Not allowed to read this key');
   const exchange: Exchange = {
     request,
     response,
     query,
-    key: segments[0] === undefined ? '' : decodeKey(segments[0]),
+    key,
     version: segments[1] ?? '',
     access,
     options,

@@ -1,0 +1,79 @@
+import { diffPayloads } from '../diff.ts';
+import { rollbackKey, rollbackPrefix } from '../rollback.ts';
+import { readTextHeader } from './commit-headers.ts';
+import { toCommitJson } from './commit-json.ts';
+import { answerJson, answerText, type Exchange, headerLookup } from './exchange.ts';
+import { answeringConflicts, authorOf, journalOf } from './journal-of.ts';
+import { queryNumber, queryRevision, queryYesNo } from './query.ts';
+import { Refusal } from './refusal.ts';
+
+const MAX_PAGE = 1_000;
+/** Lines are compared while nothing else runs, so only so much is. */
+const MAX_DIFF_BYTES = 1024 * 1024;
+const DIFF_TIMEOUT_MS = 200;
+
+/** `GET /KEY/history?limit=&before=&payload_base64=`: versions, newest first, tombstones included. */
+export async function getHistory(exchange: Exchange): Promise<void> {
+  const { key, query } = exchange;
+  const limit = queryNumber(query, 'limit', MAX_PAGE) ?? 100;
+  const before = queryNumber(query, 'before');
+  const forms = { utf8: queryYesNo(query, 'payload_utf8'), base64: queryYesNo(query, 'payload_base64') };
+  const versions = await journalOf(exchange).history(key, { limit: limit + 1, before });
+  const page = versions.slice(0, limit).map((commit) => toCommitJson(commit, forms));
+  answerJson(exchange, 200, JSON.stringify({ key, versions: page, more: versions.length > limit }));
+}
+
+/** `GET /KEY/diff?from=&to=`: a unified diff; by default what the newest version changed. Version 0 is "not there". */
+export async function getDiff(exchange: Exchange): Promise<void> {
+  const { key, query, options } = exchange;
+  const to = queryNumber(query, 'to') ?? (await options.storage.get(key))?.version;
+  if (to === undefined) throw new Refusal(404, 'Key not found');
+  const from = queryNumber(query, 'from') ?? Math.max(0, to - 1);
+  const [before, after] = [await payloadOf(exchange, from), await payloadOf(exchange, to)];
+  if ((before?.length ?? 0) + (after?.length ?? 0) > MAX_DIFF_BYTES) {
+    throw new Refusal(422, `Payloads of more than ${MAX_DIFF_BYTES} bytes are not compared here`);
+  }
+  const names = [`${key} ${from}`, `${key} ${to}`] as const;
+  answerText(exchange, 200, diffPayloads(before, after, { names, timeoutMs: DIFF_TIMEOUT_MS }));
+}
+
+async function payloadOf({ key, options }: Exchange, version: number): Promise<Buffer | null> {
+  if (version === 0) return null;
+  const commit = await options.storage.get(key, version);
+  if (commit === null) throw new Refusal(404, 'Key not found');
+  return commit.payload;
+}
+
+/** `POST /KEY/rollback?to=VERSION`: an older payload comes back as a new version. */
+export async function postRollback(exchange: Exchange): Promise<void> {
+  const { key, query, access } = exchange;
+  if (!access.mayWrite(key)) throw new Refusal(403, 'Not allowed to write this key');
+  const version = queryNumber(query, 'to');
+  if (version === undefined) throw new Refusal(400, "Missing 'to' parameter (the version to bring back)");
+  await answeringConflicts(exchange, async () => {
+    const steps = await rollbackKey(journalOf(exchange), key, version, writeOptions(exchange));
+    answerJson(exchange, 200, JSON.stringify({ steps }));
+  });
+}
+
+/** `POST /-/rollback-prefix?prefix=&to=REVISION`: all keys with a prefix as they were, in one transaction. */
+export async function postRollbackPrefix(exchange: Exchange): Promise<void> {
+  const { query, access } = exchange;
+  const prefix = query.get('prefix') ?? '';
+  const revision = queryRevision(query, 'to');
+  if (revision === undefined) throw new Refusal(400, "Missing 'to' parameter (the revision to go back to)");
+  const options = writeOptions(exchange);
+  await answeringConflicts(exchange, async () => {
+    const journal = journalOf(exchange);
+    const plan = await rollbackPrefix(journal, prefix, revision, { ...options, dryRun: true });
+    if (!plan.every(({ key }) => access.mayWrite(key)))
+      throw new Refusal(403, 'Not allowed to write all of these keys');
+    const steps = options.dryRun ? plan : await rollbackPrefix(journal, prefix, revision, options);
+    answerJson(exchange, 200, JSON.stringify({ steps }));
+  });
+}
+
+function writeOptions(exchange: Exchange): { author: string; comment: string | undefined; dryRun: boolean } {
+  const comment = readTextHeader(headerLookup(exchange.request), 'Comment');
+  return { author: authorOf(exchange), comment, dryRun: queryYesNo(exchange.query, 'dry_run') };
+}
