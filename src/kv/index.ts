@@ -10,6 +10,7 @@ export {
   MAX_VERSION,
 } from './commit.ts';
 export { type CommitMeta, parseCommitMeta } from './commit-meta.ts';
+export { type DiffOptions, diffPayloads } from './diff.ts';
 export { fromEnvelope, toEnvelope } from './envelope.ts';
 export {
   CommitFormatError,
@@ -21,7 +22,9 @@ export {
   UnsupportedByStorageError,
 } from './errors.ts';
 export { type SaveHook, withPostSaveHook, withPreSaveHook } from './hooks.ts';
+export type { AccessRights, CommitToken } from './http/access.ts';
 export type { CommitServerOptions, HeadsSource } from './http/options.ts';
+export { type RunningCommitServer, type ServeOptions, serveCommits } from './http/serve.ts';
 export { createCommitServer } from './http/server.ts';
 export { HttpCommitStorage, type HttpStorageOptions } from './http-storage.ts';
 export { parseIsoTime } from './iso-time.ts';
@@ -30,8 +33,10 @@ export { keeperPublishing } from './keeper-publishing.ts';
 export { KvDatabase, type KvDatabaseOptions } from './kv-database.ts';
 export { MemoryCommitStorage, type MemoryStorageOptions } from './memory-storage.ts';
 export { CommitMirror, type HeadChange, type MirrorEvents, type MirrorOptions } from './mirror.ts';
+export { Kv, type KvOptions, openKv } from './open-kv.ts';
 export type { PostgresKvOptions } from './options.ts';
 export { PostgresCommitStorage } from './postgres-storage.ts';
+export { type RollbackOptions, type RollbackStep, rollbackKey, rollbackPrefix } from './rollback.ts';
 export {
   type CallOptions,
   type Changes,
@@ -45,3 +50,4 @@ export {
   type Snapshot,
   type WatchOptions,
 } from './storage.ts';
+export { type UpdateOptions, updateKey } from './update.ts';

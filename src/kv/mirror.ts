@@ -24,6 +24,8 @@ export type MirrorEvents<V> = {
   change: HeadChange<V>;
   /** A row that is no commit (its key has no entry then), or a server that is away; the mirror goes on. */
   error: { readonly key: string | undefined; readonly error: unknown };
+  /** It follows no longer. */
+  closed: undefined;
 };
 
 export interface MirrorOptions {
@@ -122,6 +124,7 @@ export class CommitMirror<V = Buffer> extends TypedEmitter<MirrorEvents<V>> {
       await this.#outliving(signal, isRetryable, () => this.#readAll(signal));
     } catch (error) {
       this.#unsubscribe();
+      this.#stop.abort();
       throw error;
     }
     this.#task = this.#follow();
@@ -129,9 +132,11 @@ export class CommitMirror<V = Buffer> extends TypedEmitter<MirrorEvents<V>> {
 
   /** Stops following; the map stays as it is. Idempotent. */
   async close(): Promise<void> {
+    if (this.#stop.signal.aborted) return this.#task;
     this.#stop.abort();
     this.#unsubscribe?.();
     await this.#task;
+    this.emit('closed', undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http';
 import { ConfigurationError } from '../errors.ts';
+import { assertKnownKeys } from '../internal/known-keys.ts';
 import { AutoPublisher, type AutoPublisherOptions } from './auto-publisher.ts';
 import type { Commit, CommitInput } from './commit.ts';
 import { UnsupportedByStorageError } from './errors.ts';
@@ -34,6 +35,13 @@ export interface KvOptions<V> extends PostgresKvOptions<V> {
   readonly onAfterSave?: SaveHook<V> | undefined;
 }
 
+export interface KvStatus {
+  readonly table: string;
+  readonly mirrors: readonly { readonly keys: number; readonly revision: bigint }[];
+  /** Whether this process is the one that publishes, and how often it did; `undefined` without auto-publisher. */
+  readonly publisher: { readonly leading: boolean; readonly passes: number } | undefined;
+}
+
 /**
  * Journal, keeper, mirror and auto-publisher, wired: what most programs want. Made by {@link openKv}.
  */
@@ -48,6 +56,8 @@ export class Kv<V = Buffer> {
 
   /** @internal */
   constructor({ storage: given, autoPublish = true, onBeforeSave, onAfterSave, ...options }: KvOptions<V>) {
+    const known = ['connection', 'table', 'codec', 'install', 'logger'];
+    assertKnownKeys(options, [...known, 'storage', 'autoPublish', 'onBeforeSave', 'onAfterSave'], 'openKv options');
     this.#ownsDatabase = !(options.connection instanceof KvDatabase);
     this.#database =
       options.connection instanceof KvDatabase
@@ -126,6 +136,7 @@ export class Kv<V = Buffer> {
   async mirror(options?: MirrorOptions): Promise<CommitMirror<V>> {
     const mirror = await this.keeper.mirror(options);
     this.#mirrors.add(mirror);
+    mirror.once('closed', () => this.#mirrors.delete(mirror));
     return mirror;
   }
 
@@ -138,6 +149,13 @@ export class Kv<V = Buffer> {
   get journal(): CommitJournal<V> {
     if (isJournal(this.storage)) return this.storage;
     throw new UnsupportedByStorageError('revisions and history');
+  }
+
+  /** How it is, as plain data. */
+  status(): KvStatus {
+    const mirrors = [...this.#mirrors].map(({ current, revision }) => ({ keys: current.size, revision }));
+    const publisher = this.autoPublisher && { leading: this.autoPublisher.leading, passes: this.autoPublisher.passes };
+    return { table: this.keeper.table, mirrors, publisher };
   }
 
   /** Stops publishing, following and serving. Idempotent. */

@@ -4,7 +4,7 @@ import { assertKnownKeys } from '../../internal/known-keys.ts';
 import type { ValueCodec } from '../codec.ts';
 import type { Commit } from '../commit.ts';
 import type { CommitStorage } from '../storage.ts';
-import { type Authorize, authorizeAnyone } from './access.ts';
+import { type AccessRights, type Authorize, type CommitToken, makeAuthorize } from './access.ts';
 
 /** What the server reads from a mirror: all present keys, as of now. */
 export interface HeadsSource {
@@ -30,6 +30,10 @@ export interface CommitServerOptions<V = unknown> {
   readonly maxWatches?: number | undefined;
   /** Ends the watches when it fires, so that the server can close. */
   readonly signal?: AbortSignal | undefined;
+  /** Who may do what. @default everybody may do everything */
+  readonly tokens?: readonly CommitToken[] | undefined;
+  /** What may be done without a token, when there are tokens. @default nothing */
+  readonly anonymous?: AccessRights | undefined;
   /** The clock that dates commits which bring no time. @default the server's */
   readonly now?: (() => Date) | undefined;
   /** Told about failures that were answered with a 500 or 503. @default silent */
@@ -45,6 +49,8 @@ const KEYS = [
   'bodyTimeoutMs',
   'maxWatches',
   'signal',
+  'tokens',
+  'anonymous',
   'now',
   'logger',
 ] as const satisfies readonly (keyof CommitServerOptions)[];
@@ -80,7 +86,7 @@ export function resolveServerOptions<V>(options: CommitServerOptions<V>): Resolv
     signal: options.signal,
     now: options.now ?? (() => new Date()),
     logger: options.logger,
-    authorize: authorizeAnyone,
+    authorize: makeAuthorize(options.tokens, options.anonymous),
   };
 }
 
