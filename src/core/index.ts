@@ -45,6 +45,7 @@ export {
 export type { StatementEvent } from './observe.ts';
 export type { DatastoreOptions, Logger } from './options.ts';
 export { type RoutingSettings, shardFor, slotOf } from './routing.ts';
+export { schemaName } from './schema-name.ts';
 export type { ServerStats } from './server.ts';
 export { type ServerStatus, serverStatus } from './server-status.ts';
 export { ShardMap, type ShardServer } from './shard-map.ts';

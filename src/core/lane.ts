@@ -91,7 +91,7 @@ export class Lane {
     const name = this.#prepare && values !== undefined ? statementName(this.client, text) : undefined;
     this.#open.push(statement);
     const sent = this.#observer.active ? performance.now() : 0;
-    this.client.query(
+    void this.client.query(
       {
         text,
         rowMode: 'array',

@@ -1,0 +1,65 @@
+/**
+ * Errors of the cluster module.
+ *
+ * ```
+ * HypervaultError
+ * ├─ MapConflictError        somebody else changed the map meanwhile; nothing was written
+ * ├─ MapRefusedError         the map contradicts what the shards say of themselves; `problems` lists where
+ * ├─ MapMissingError         the control database holds no map, and there is none on disk
+ * └─ MigrationsFailedError   migrations failed on some shards; `failures` lists them, the others are done
+ * ```
+ *
+ * @module
+ */
+
+import { HypervaultError, type HypervaultErrorOptions } from '../errors.ts';
+import type { MapProblem } from './fsck.ts';
+
+/** Somebody else changed the map meanwhile: nothing was written. Read it again and decide anew. */
+export class MapConflictError extends HypervaultError {
+  readonly expectedEpoch: bigint;
+  readonly actualEpoch: bigint;
+
+  constructor(expectedEpoch: bigint, actualEpoch: bigint, options?: HypervaultErrorOptions) {
+    super(
+      'MAP_CONFLICT',
+      `the shard map is at epoch ${actualEpoch} by now, not at ${expectedEpoch}: somebody else changed it`,
+      options,
+    );
+    this.expectedEpoch = expectedEpoch;
+    this.actualEpoch = actualEpoch;
+  }
+}
+
+/** The map contradicts the owner rows of the shards: nothing was written. */
+export class MapRefusedError extends HypervaultError {
+  readonly problems: readonly MapProblem[];
+
+  constructor(problems: readonly MapProblem[]) {
+    const first = problems[0]!;
+    const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
+    super('MAP_REFUSED', `the map contradicts the shards: ${first.message}${more}; look with hypervault fsck`);
+    this.problems = problems;
+  }
+}
+
+/** There is no map to go by. */
+export class MapMissingError extends HypervaultError {
+  constructor(message: string, options?: HypervaultErrorOptions) {
+    super('MAP_MISSING', message, options);
+  }
+}
+
+/** Migrations failed on some shards. The others are done; run them again when the cause is mended. */
+export class MigrationsFailedError extends HypervaultError {
+  /** Ascending by shard. */
+  readonly failures: readonly { readonly shardId: number; readonly server: string; readonly error: unknown }[];
+
+  constructor(failures: readonly { readonly shardId: number; readonly server: string; readonly error: unknown }[]) {
+    const { shardId, server, error } = failures[0]!;
+    const more = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
+    const why = error instanceof Error ? error.message : String(error);
+    super('MIGRATIONS_FAILED', `shard ${shardId} on ${server} failed${more}: ${why}`, { cause: error });
+    this.failures = failures;
+  }
+}

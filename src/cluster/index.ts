@@ -1,0 +1,15 @@
+/**
+ * `pg-hypervault/cluster`: the live shard map, its proof, and migrations over every shard.
+ *
+ * @module
+ */
+
+export { connectionBudget, type ServerBudget } from './connection-budget.ts';
+export { MapConflictError, MapMissingError, MapRefusedError, MigrationsFailedError } from './errors.ts';
+export { type FsckResult, fsck, type MapProblem, type MapProblemKind } from './fsck.ts';
+export { type InitOptions, type InitResult, initCluster } from './init.ts';
+export { LiveShardMap, type LiveShardMapOptions, liveShardMap } from './live-shard-map.ts';
+export { documentOf, formatMapDocument, type MapDocument, mapOf, parseMapDocument } from './map-document.ts';
+export { type MapAuthor, MapStore, type MapVersion } from './map-store.ts';
+export { type MigrateOptions, type MigrateProgress, type MigrateResult, migrate, migrationStatus } from './migrate.ts';
+export { rebuildMap } from './rebuild-map.ts';

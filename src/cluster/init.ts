@@ -1,0 +1,88 @@
+import type { ConnectionSettings } from '../core/index.ts';
+import { type ConnectionEntry, type InstallOptions, type InstallResult, install, shardMapOf } from '../core/index.ts';
+import { ConfigurationError } from '../errors.ts';
+import { MapRefusedError } from './errors.ts';
+import { compare } from './fsck.ts';
+import { documentOf, type MapDocument } from './map-document.ts';
+import { type MapAuthor, MapStore } from './map-store.ts';
+import { onServer, readOwners } from './owners.ts';
+
+/** How a cluster is made, or brought up to date. */
+export interface InitOptions extends Omit<InstallOptions, 'modules'> {
+  /** Further modules whose SQL is applied. `core` and `cluster` always are. @default [] */
+  readonly modules?: readonly string[] | undefined;
+  readonly author?: string | undefined;
+}
+
+/** What an initialisation has become. */
+export interface InitResult extends InstallResult {
+  readonly map: MapDocument;
+  /** Whether this call made the first map. */
+  readonly mapMade: boolean;
+}
+
+/**
+ * Makes the shards of all servers, writes into each who owns it, and publishes the first map. May be run again: what is
+ * there stays, and a map that is there is left as it is.
+ *
+ * @throws ConfigurationError when an entry has no name; MapRefusedError when shards belong to somebody else; what
+ *   `install` throws
+ */
+export async function initCluster(
+  connections: readonly ConnectionEntry[],
+  control: ConnectionSettings,
+  { modules = [], author = 'hypervault init', ...options }: InitOptions = {},
+): Promise<InitResult> {
+  for (const entry of connections) {
+    if (entry.name === undefined) {
+      throw new ConfigurationError('initCluster: every server needs a name; the map and the shards know it by that');
+    }
+  }
+  const { signal } = options;
+  const installed = await install(connections, { ...options, modules: ['core', 'cluster', ...modules] });
+  const map = shardMapOf(connections);
+  const servers = Object.fromEntries(map.servers.map(({ name, connection }) => [name, connection]));
+  const store = new MapStore(control);
+  await store.start();
+  try {
+    const there = await store.read({ signal });
+    if (there !== null) return { ...installed, map: there.document, mapMade: false };
+    const document = documentOf(map, 1n);
+    const refused = compare(
+      document,
+      (await readOwners(servers, { signal })).flatMap(({ owners = [] }) => owners),
+    ).filter(({ kind }) => kind === 'elsewhere' || kind === 'double');
+    if (refused.length > 0) throw new MapRefusedError(refused);
+    await claimAll(map.servers, installed.schemaPrefix, document.epoch, signal);
+    const authored: MapAuthor = { author, comment: 'the first map' };
+    await store.publish(document, authored, { signal });
+    return { ...installed, map: document, mapMade: true };
+  } finally {
+    await store.stop();
+  }
+}
+
+/** Writes into every shard which server owns it. */
+async function claimAll(
+  servers: ReturnType<typeof shardMapOf>['servers'],
+  prefix: string,
+  epoch: bigint,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await Promise.all(
+    servers.map(({ name, connection, ranges }) =>
+      onServer(
+        connection,
+        async (client) => {
+          for (const { from, to } of ranges) {
+            await client.query(
+              'select hypervault.claim($1 || lpad(shard::text, 4, $4), $2, $3) from generate_series($5::int, $6::int) as shard',
+              [prefix, name, epoch.toString(), '0', from, to - 1],
+            );
+          }
+        },
+        signal,
+      ),
+    ),
+  );
+}

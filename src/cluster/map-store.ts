@@ -1,0 +1,86 @@
+import type { ConnectionSettings } from '../core/index.ts';
+import { type Commit, CommitOrderingError, PostgresCommitStorage } from '../kv/index.ts';
+import { MapConflictError } from './errors.ts';
+import { formatMapDocument, type MapDocument, parseMapDocument } from './map-document.ts';
+
+/** The namespace of our own settings in the control database, and the key of the map in it. */
+export const MAP_NAMESPACE = 'hypervault';
+export const MAP_KEY = 'shard-map';
+
+/** Who changes the map, and why: kept with each version. */
+export interface MapAuthor {
+  readonly author: string;
+  readonly comment: string;
+}
+
+/** One version of the map. */
+export interface MapVersion extends MapAuthor {
+  readonly document: MapDocument;
+  readonly at: Date;
+}
+
+/** The shard map in the control database: every version with its author, changed by compare-and-set on the epoch. */
+export class MapStore {
+  readonly #storage: PostgresCommitStorage;
+
+  constructor(control: ConnectionSettings) {
+    this.#storage = new PostgresCommitStorage({ connection: control, table: MAP_NAMESPACE });
+  }
+
+  /** Makes what is missing in the control database. */
+  async start(): Promise<void> {
+    await this.#storage.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#storage.stop();
+  }
+
+  /** The newest map, or `null` when there was never one. */
+  async read({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<MapVersion | null> {
+    const commit = await this.#storage.get(MAP_KEY, undefined, { signal });
+    return commit === null || commit.payload === null ? null : versionOf(commit);
+  }
+
+  /**
+   * Puts a map in place of the one with the epoch below its own.
+   *
+   * @throws MapConflictError when the newest map is another one
+   */
+  async publish(
+    document: MapDocument,
+    { author, comment }: MapAuthor,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
+    const head = await this.#storage.get(MAP_KEY, undefined, { signal });
+    const current = head === null || head.payload === null ? 0n : versionOf(head).document.epoch;
+    if (document.epoch !== current + 1n) throw new MapConflictError(document.epoch - 1n, current);
+    const payload = formatMapDocument(document);
+    try {
+      await this.#storage.save(
+        { key: MAP_KEY, version: (head?.version ?? 0) + 1, payload, author, comment },
+        { signal },
+      );
+    } catch (error) {
+      if (!(error instanceof CommitOrderingError)) throw error;
+      const now = await this.read({ signal });
+      throw new MapConflictError(document.epoch - 1n, now?.document.epoch ?? 0n, { cause: error });
+    }
+  }
+
+  /** Versions of the map, newest first. */
+  async history({
+    limit = 100,
+    signal,
+  }: {
+    limit?: number;
+    signal?: AbortSignal | undefined;
+  } = {}): Promise<MapVersion[]> {
+    const commits = await this.#storage.history(MAP_KEY, { limit, signal });
+    return commits.filter(({ payload }) => payload !== null).map(versionOf);
+  }
+}
+
+function versionOf({ payload, author, comment, mtime }: Commit): MapVersion {
+  return { document: parseMapDocument(payload!), author, comment, at: mtime };
+}

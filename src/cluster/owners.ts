@@ -1,0 +1,60 @@
+import type { Client } from 'pg';
+import type { ConnectionSettings } from '../core/index.ts';
+import { endClient } from '../internal/client-guard.ts';
+import { Endpoint } from '../internal/endpoint/endpoint.ts';
+
+/** What one shard says of itself, on the server it was found on. */
+export interface Owner {
+  readonly shardId: number;
+  /** The server it was found on. */
+  readonly on: string;
+  /** The server its owner row names; `null` when it was installed without names. */
+  readonly owner: string | null;
+  readonly epoch: bigint;
+}
+
+/** What could be read of a server's owner rows, or why they could not. */
+export type OwnersOfServer =
+  | { readonly server: string; readonly owners: readonly Owner[]; readonly error?: undefined }
+  | { readonly server: string; readonly owners?: undefined; readonly error: unknown };
+
+/** Runs `work` on a session of its own with one server. */
+export async function onServer<T>(
+  connection: ConnectionSettings,
+  work: (client: Client) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  const endpoint = new Endpoint(connection);
+  let client: Client | undefined;
+  try {
+    client = await endpoint.connect({ signal });
+    return await work(client);
+  } finally {
+    if (client !== undefined) await endClient(client);
+    await endpoint.close();
+  }
+}
+
+/** Reads the owner rows of all servers, side by side. A server that is away is an answer too. */
+export function readOwners(
+  servers: Readonly<Record<string, ConnectionSettings>>,
+  { signal }: { signal?: AbortSignal | undefined } = {},
+): Promise<OwnersOfServer[]> {
+  return Promise.all(
+    Object.entries(servers).map(async ([server, connection]): Promise<OwnersOfServer> => {
+      try {
+        return { server, owners: await onServer(connection, (client) => ownersOn(client, server), signal) };
+      } catch (error) {
+        if (signal?.aborted) throw error;
+        return { server, error };
+      }
+    }),
+  );
+}
+
+async function ownersOn(client: Client, on: string): Promise<Owner[]> {
+  const { rows } = await client.query<{ shard: number; server: string | null; epoch: string }>(
+    'select shard, server, epoch from hypervault.owners()',
+  );
+  return rows.map(({ shard, server, epoch }) => ({ shardId: shard, on, owner: server, epoch: BigInt(epoch) }));
+}

@@ -1,0 +1,53 @@
+import { type ConnectionSettings, formatShardRanges } from '../core/index.ts';
+import { MapRefusedError } from './errors.ts';
+import { compare, type MapProblem } from './fsck.ts';
+import type { MapDocument } from './map-document.ts';
+import { type Owner, readOwners } from './owners.ts';
+
+/**
+ * Makes a map anew from what the shards say of themselves.
+ *
+ * @param epoch - of the map that is made; it must be above every epoch that was ever given
+ * @throws MapRefusedError when a server can't be asked or a shard has two owners: then nobody can know
+ */
+export async function rebuildMap(
+  servers: Readonly<Record<string, ConnectionSettings>>,
+  epoch: bigint,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<MapDocument> {
+  const read = await readOwners(servers, options);
+  const away = read.filter(({ error }) => error !== undefined);
+  if (away.length > 0) {
+    const problems = away.map(({ server, error }): MapProblem => {
+      const why = error instanceof Error ? error.message : String(error);
+      return { kind: 'unreachable', shardId: undefined, server, message: `${server} could not be asked: ${why}` };
+    });
+    throw new MapRefusedError(problems);
+  }
+  const found = read.flatMap(({ owners = [] }) => owners);
+  const document = documentOfOwners(Object.keys(servers), found, epoch);
+  const problems = compare(document, found).filter(({ kind }) => kind !== 'unmapped');
+  if (problems.length > 0) throw new MapRefusedError(problems);
+  return document;
+}
+
+function documentOfOwners(servers: readonly string[], found: readonly Owner[], epoch: bigint): MapDocument {
+  const ranges = Object.fromEntries(
+    servers.map((server) => {
+      const shards = found.filter(({ on, owner }) => on === server && owner === server).map(({ shardId }) => shardId);
+      return [server, formatShardRanges(joined(shards))];
+    }),
+  );
+  return { epoch, servers: ranges };
+}
+
+/** Neighbouring shards as ranges. */
+function joined(shards: readonly number[]): { from: number; to: number }[] {
+  const ranges: { from: number; to: number }[] = [];
+  for (const shardId of [...shards].sort((a, b) => a - b)) {
+    const last = ranges.at(-1);
+    if (last?.to === shardId) last.to += 1;
+    else ranges.push({ from: shardId, to: shardId + 1 });
+  }
+  return ranges;
+}

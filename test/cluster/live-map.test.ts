@@ -1,0 +1,154 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import {
+  fsck,
+  initCluster,
+  LiveShardMap,
+  liveShardMap,
+  type MapDocument,
+  MapStore,
+  rebuildMap,
+} from '../../src/cluster/index.ts';
+import { Datastore } from '../../src/core/index.ts';
+import { freshDatabase, freshDatabases } from '../support/database.ts';
+import { ownServers } from '../support/own-server.ts';
+import { rejection, waitFor } from '../support/wait-for.ts';
+
+async function cluster() {
+  const [a, b] = await freshDatabases();
+  const control = await freshDatabase();
+  const servers = { a: a.connection, b: b.connection };
+  const connections = [
+    { ...a.connection, name: 'a', shards: '1-5' },
+    { ...b.connection, name: 'b', shards: '5-9' },
+  ];
+  const result = await initCluster(connections, control.connection);
+  const store = new MapStore(control.connection);
+  await store.start();
+  onTestFinished(() => store.stop());
+  return { a, b, control, servers, connections, store, result };
+}
+
+/** Hands shard 4 to b, as the end of a move does. */
+const NEXT: MapDocument = { epoch: 2n, servers: { a: '1-4', b: '4-9' } };
+const ME = { author: 'test', comment: 'shard 4 to b' };
+
+test('init makes shards, owners and the first map, and is harmless to repeat', async () => {
+  const { a, control, connections, servers, store, result } = await cluster();
+  expect(result.mapMade).toBe(true);
+  expect(result.map).toEqual({ epoch: 1n, servers: { a: '1-5', b: '5-9' } });
+  const { rows } = await a.query('select shard, server, epoch::text from hypervault.owners()');
+  expect(rows).toEqual([1, 2, 3, 4].map((shard) => ({ shard, server: 'a', epoch: '1' })));
+  const again = await initCluster(connections, control.connection);
+  expect(again.mapMade).toBe(false);
+  expect((await store.history()).map(({ document, author }) => [document.epoch, author])).toEqual([
+    [1n, 'hypervault init'],
+  ]);
+  expect((await fsck(result.map, servers)).problems).toEqual([]);
+  const nameless = await rejection(initCluster([{ ...a.connection, shards: '1-2' }], control.connection));
+  expect(nameless.message).toMatch(/needs a name/);
+});
+
+test('of two who change the map at once one wins, and history says who and why', async () => {
+  const { store } = await cluster();
+  const outcomes = await Promise.allSettled(
+    ['ann', 'bob'].map((author) => store.publish(NEXT, { author, comment: `by ${author}` })),
+  );
+  const failed = outcomes.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
+  expect(failed).toHaveLength(1);
+  expect(failed[0]!.reason).toMatchObject({ code: 'MAP_CONFLICT', expectedEpoch: 1n, actualEpoch: 2n });
+  expect((await rejection(store.publish({ ...NEXT, epoch: 9n }, ME))).code).toBe('MAP_CONFLICT');
+  const [newest] = await store.history();
+  expect(newest!.comment).toMatch(/^by (ann|bob)$/);
+});
+
+test('a datastore over the live map follows a change without a restart', async () => {
+  const { control, servers, store, b } = await cluster();
+  const map = await liveShardMap({ control: control.connection, servers });
+  onTestFinished(() => map.close());
+  const db = new Datastore(map);
+  onTestFinished(() => db.disconnect({ deadlineMs: 1_000 }));
+  expect((await db.put(4, 1, { a: '1' })).shardId).toBe(4);
+  await b.query(`create schema shard0004; create table shard0004.entities (like shard0005.entities including all);
+    create sequence shard0004.table_id_seq;
+    create function shard0004.next_id() returns bigint language sql as $$ select hypervault.next_id('shard0004.table_id_seq', 4) $$`);
+  await store.publish(NEXT, ME);
+  await waitFor(() => db.map.epoch === 2n, { what: 'the new map' });
+  await db.put(4, 1, { b: '2' });
+  expect((await b.query('select count(*)::int as n from shard0004.entities')).rows[0].n).toBe(1);
+});
+
+test('refresh asks at once, and an older map is never taken', async () => {
+  const { control, servers, store } = await cluster();
+  const map = await liveShardMap({ control: control.connection, servers });
+  onTestFinished(() => map.close());
+  await store.publish(NEXT, ME);
+  expect((await map.refresh()).epoch).toBe(2n);
+  expect(map.current.serverOf(4).name).toBe('b');
+});
+
+test('without the control database the map on disk is good, and the live one is taken when it is back', async () => {
+  const { store, servers, result } = await cluster();
+  await store.stop();
+  const directory = await mkdtemp(join(tmpdir(), 'map-'));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  const cacheFile = join(directory, 'map.json');
+  const { servers: own } = await ownServers();
+  const control = own[0]!;
+  const controlStore = new MapStore(control.connection);
+  await controlStore.start();
+  await controlStore.publish(result.map, ME);
+  const first = await liveShardMap({ control: control.connection, servers, cacheFile });
+  await first.close();
+  expect(JSON.parse(await readFile(cacheFile, 'utf8'))).toEqual({ epoch: '1', servers: { a: '1-5', b: '5-9' } });
+  await controlStore.stop();
+  await control.kill();
+
+  const offline = await liveShardMap({ control: control.connection, servers, cacheFile, startTimeoutMs: 300 });
+  onTestFinished(() => offline.close());
+  expect([offline.following, offline.current.epoch]).toEqual([false, 1n]);
+  expect((await offline.refresh()).epoch).toBe(1n);
+  await control.start();
+  await controlStore.start();
+  await controlStore.publish(NEXT, ME);
+  await waitFor(() => offline.current.epoch === 2n, { timeoutMs: 20_000, what: 'the live map' });
+  await waitFor(async () => (await readFile(cacheFile, 'utf8')).includes('"2"'));
+  await controlStore.stop();
+
+  await writeFile(cacheFile, 'nonsense');
+  expect((await rejection(liveShardMap({ control: control.connection, servers, cacheFile }))).code).toBe(
+    'CONFIGURATION',
+  );
+});
+
+test('without a map, or with a server nobody knows, the start says so', async () => {
+  const { control, servers } = await cluster();
+  const empty = await freshDatabase();
+  expect((await rejection(liveShardMap({ control: empty.connection, servers }))).code).toBe('MAP_MISSING');
+  const unknown = await rejection(liveShardMap({ control: control.connection, servers: { a: servers.a } }));
+  expect(unknown.message).toMatch(/names the server "b"/);
+  expect(LiveShardMap.name).toBe('LiveShardMap');
+});
+
+test('the map is made anew from the shards, and fsck names every contradiction', async () => {
+  const { a, b, servers, result } = await cluster();
+  expect(await rebuildMap(servers, 7n)).toEqual({ ...result.map, epoch: 7n });
+  await a.query('drop schema shard0001 cascade');
+  await a.query(`update shard0002.hv_owner set server = 'b'`);
+  await a.query('update shard0003.hv_owner set epoch = 9');
+  await b.query(`create schema shard0004; create table shard0004.hv_owner as select * from shard0005.hv_owner`);
+  await b.query(`create schema shard0012; create table shard0012.hv_owner as select * from shard0005.hv_owner`);
+  const { problems } = await fsck(result.map, servers);
+  expect(problems.map(({ kind, shardId }) => [shardId, kind])).toEqual([
+    [1, 'missing'],
+    [2, 'unclaimed'],
+    [3, 'newer'],
+    [4, 'double'],
+    [12, 'unmapped'],
+  ]);
+  expect((await rejection(rebuildMap(servers, 8n))).code).toBe('MAP_REFUSED');
+  const away = await fsck(result.map, { ...servers, c: { host: '127.0.0.1', port: 1, database: 'x', user: 'x' } });
+  expect(away.problems[0]).toMatchObject({ kind: 'unreachable', server: 'c' });
+});
