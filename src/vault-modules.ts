@@ -1,6 +1,7 @@
 import type { ResolvedConfiguration, SectionName } from './config/index.ts';
 import type { ConnectionSettings, Datastore, Logger, ShardMapSource } from './core/index.ts';
 import { ConfigurationError } from './errors.ts';
+import { assertKnownKeys } from './internal/known-keys.ts';
 
 /** What a module is opened with. */
 export interface VaultParts {
@@ -35,13 +36,25 @@ export type OpenVaultModule<Face> = (
 export const VAULT_MODULES: Partial<Readonly<Record<SectionName, OpenVaultModule<unknown>>>> = {};
 
 /** Sections that are options of something else than a module to open. */
-export const NOT_OPENED: readonly SectionName[] = ['listen', 'import'];
+export const NOT_OPENED: readonly SectionName[] = ['listen', 'import', 'cluster'];
 
 /** The shard map that follows the control database: what `shards: live` asks for. */
-export async function openLiveShardMap(configuration: ResolvedConfiguration): Promise<OpenModule<ShardMapSource>> {
-  throw new ConfigurationError(
-    `${configuration.locate(['shards'])}: this version has no live shard map; name the ranges`,
-  );
+export async function openLiveShardMap(
+  configuration: ResolvedConfiguration,
+  logger?: Logger | undefined,
+): Promise<OpenModule<ShardMapSource>> {
+  const { control, servers, sections } = configuration;
+  if (control === undefined) {
+    throw new ConfigurationError(
+      `${configuration.locate(['shards'])}: live shards need control, the server with the map`,
+    );
+  }
+  const { liveShardMap } = await import('./cluster/index.ts');
+  const options = sections.get('cluster') ?? {};
+  assertKnownKeys(options, ['cacheFile'], configuration.locate(['cluster']));
+  const { cacheFile } = options as { cacheFile?: string };
+  const map = await liveShardMap({ control, servers: Object.fromEntries(servers), cacheFile, logger });
+  return { face: map, close: () => map.close() };
 }
 
 /** How the module of a section is opened. @throws ConfigurationError when this version has no such module */

@@ -90,7 +90,7 @@ async function openDatastore<Database extends object>(
 ): Promise<Datastore<Database> | undefined> {
   const { connections } = configuration;
   if (connections === undefined) return undefined;
-  const live = connections === 'live' ? await openLiveShardMap(configuration) : undefined;
+  const live = connections === 'live' ? await openLiveShardMap(configuration, logger) : undefined;
   if (live !== undefined) releasers.add(() => live.close());
   const source = connections === 'live' ? live!.face : connections;
   const datastore = new Datastore<Database>(source, { ...configuration.datastore, logger });
