@@ -11,7 +11,7 @@ export interface HubOptions {
   readonly pollMs?: number | undefined;
   /** How often subscribers catch up although notifications arrive; 0 means never. @default 0 */
   readonly backstopMs?: number | undefined;
-  /** How often a standby is asked whether it was promoted. @default 250 */
+  /** How often, at the least, a standby is asked whether it was promoted; more often after a short outage. @default 250 */
   readonly rolePollMs?: number | undefined;
   /** First delay after a failed attempt to connect; it doubles. The first attempt after a loss is made at once. @default 1000 */
   readonly backoffMs?: number | undefined;

@@ -34,7 +34,7 @@ export class SessionLoop extends TypedEmitter<{ state: StateChange }> {
   readonly #hooks: LoopHooks;
   readonly #stop = new AbortController();
   readonly #failures: Backoff;
-  readonly #unsettled = new Backoff({ baseMs: 50, maxMs: 1_000 });
+  readonly #unsettled = new Backoff({ baseMs: 20, maxMs: 1_000 });
   #wake = new AbortController();
   #attemptWaiters: (() => void)[] = [];
   #task: Promise<void> | undefined;
@@ -153,7 +153,7 @@ export class SessionLoop extends TypedEmitter<{ state: StateChange }> {
     this.#wake = new AbortController();
     this.#attemptEnded();
     const signal = AbortSignal.any([this.#stop.signal, this.#wake.signal]);
-    await waitForServer(this.#endpoint, outage.hosts, { maxMs, rolePollMs, signal });
+    await waitForServer(this.#endpoint, outage.hosts, { maxMs, rolePollMs, since: this.#downSince, signal });
   }
 
   #delayAfter({ unsettled, onlyStandbys }: Outage): number {

@@ -8,11 +8,14 @@ import { sleep } from '../internal/sleep.ts';
 import type { HostState } from './outage.ts';
 
 /** A port that refuses costs neither side anything: there is no server behind it, only a kernel that says no. */
-const KNOCK_MS = 200;
+const MAX_KNOCK_MS = 100;
+const MIN_PAUSE_MS = 20;
 
 export interface WaitOptions {
   readonly maxMs: number;
   readonly rolePollMs: number;
+  /** When the outage began, by `performance.now()`. */
+  readonly since: number;
   readonly signal: AbortSignal;
 }
 
@@ -23,13 +26,13 @@ export interface WaitOptions {
 export async function waitForServer(
   endpoint: Endpoint,
   hosts: readonly HostState[],
-  { maxMs, rolePollMs, signal }: WaitOptions,
+  { maxMs, rolePollMs, since, signal }: WaitOptions,
 ): Promise<void> {
   const over = new AbortController();
   const stop = AbortSignal.any([signal, over.signal]);
   const watches = hosts.flatMap(({ host, state }) => {
-    if (state === 'refused') return [knock(host, stop)];
-    if (state === 'standby') return [promotion(endpoint, host, rolePollMs, stop)];
+    if (state === 'refused') return [knock(host, () => pauseAfter(since, MAX_KNOCK_MS), stop)];
+    if (state === 'standby') return [promotion(endpoint, host, () => pauseAfter(since, rolePollMs), stop)];
     return [];
   });
   // A watch that fails has nothing to say; the others and the clock go on.
@@ -41,10 +44,15 @@ export async function waitForServer(
   over.abort();
 }
 
+/** A tenth of the outage so far: a failover is looked for often, and a server that is gone for good seldom. */
+function pauseAfter(since: number, mostMs: number): number {
+  return Math.min(mostMs, Math.max(MIN_PAUSE_MS, (performance.now() - since) / 10));
+}
+
 /** Resolves when something accepts connections at a place where nothing did. */
-async function knock(host: HostAddress, signal: AbortSignal): Promise<void> {
+async function knock(host: HostAddress, pauseMs: () => number, signal: AbortSignal): Promise<void> {
   for (;;) {
-    await sleep(KNOCK_MS, { signal });
+    await sleep(pauseMs(), { signal });
     if (await accepts(host, signal)) return;
   }
 }
@@ -67,7 +75,12 @@ function accepts({ host, port }: HostAddress, signal: AbortSignal): Promise<bool
 }
 
 /** Resolves when a standby says that it is one no more; rejects when it can't be asked. */
-async function promotion(endpoint: Endpoint, host: HostAddress, pollMs: number, signal: AbortSignal): Promise<void> {
+async function promotion(
+  endpoint: Endpoint,
+  host: HostAddress,
+  pauseMs: () => number,
+  signal: AbortSignal,
+): Promise<void> {
   const client = await openSession(endpoint.settings, host, { signal });
   try {
     for (;;) {
@@ -75,7 +88,7 @@ async function promotion(endpoint: Endpoint, host: HostAddress, pollMs: number, 
         client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby'),
       );
       if (!(await asked).rows[0]!.standby) return;
-      await sleep(pollMs, { signal });
+      await sleep(pauseMs(), { signal });
     }
   } finally {
     destroyClient(client);

@@ -125,26 +125,27 @@ test('a crash with a synchronous standby: no acknowledged write is lost, writes 
   expectHonest(load);
   expect(backAfter).toBeLessThan(2_000);
   expect(await missing(pair, load.acknowledged)).toBe(0);
-  console.log(
-    'crash, synchronous',
-    load.acknowledged.length,
-    'written, back after',
-    Math.round(backAfter),
-    load.errors,
-  );
 }, 60_000);
 
-test('a crash with an asynchronous standby: how many acknowledged writes are lost is counted', async () => {
+test('a crash with an asynchronous standby loses what the standby had not received, and no more', async () => {
   const pair = await serverPair();
   const load = startLoad(await datastoreOn(pair));
   await waitFor(() => load.acknowledged.length > 300);
+  // The standby falls behind: the process that sends to it stands still for a while, and dies with its server.
+  const [sender] = await pair.query(`select pid from pg_stat_activity where backend_type = 'walsender'`);
+  process.kill(sender!.pid as number, 'SIGSTOP');
+  const sent = load.acknowledged.length;
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  process.kill(sender!.pid as number, 'SIGKILL');
   await pair.primary.kill();
+  const unsent = load.acknowledged.length - sent;
   await pair.promote();
   const backAfter = await goesOn(load);
   await load.stop();
   expectHonest(load);
   expect(backAfter).toBeLessThan(2_000);
   const lost = await missing(pair, load.acknowledged);
-  expect(lost).toBeLessThan(load.acknowledged.length / 4);
-  console.log(`asynchronous standby: ${lost} of ${load.acknowledged.length} acknowledged writes were lost`);
+  // A few were sent before they were acknowledged, and a few acknowledged after they were counted.
+  expect(lost).toBeLessThanOrEqual(unsent + 2 * WRITERS);
+  console.log(`a standby 100 ms behind: ${lost} of ${load.acknowledged.length} acknowledged writes were lost`);
 }, 60_000);
