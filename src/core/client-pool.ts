@@ -22,6 +22,16 @@ export interface ClientPoolOptions {
 export const LANE_PRIORITY = 0;
 export const CALLER_PRIORITY = 1;
 
+/**
+ * What a request gets that was given up: generic-pool can't take requests back, and would go on opening sessions for
+ * them, without any delay while that fails, also when it is drained.
+ */
+class NobodysClient {}
+
+function isNobodys(client: Client): boolean {
+  return client instanceof NobodysClient;
+}
+
 /** A failure that ends every wait: trying again can't mend a wrong password. */
 function isFinal(error: unknown): boolean {
   return error instanceof HypervaultError && !error.retryable;
@@ -53,7 +63,7 @@ export class ClientPool {
       {
         create: () => this.#create(),
         destroy: (client) => farewell(client),
-        validate: async (client) => this.#isFit(client),
+        validate: async (client) => isNobodys(client) || this.#isFit(client),
       },
       {
         max: options.max,
@@ -118,12 +128,20 @@ export class ClientPool {
       };
       this.#waiting.add(giveUp);
       signal?.addEventListener('abort', onAbort, { once: true });
-      this.#pool.acquire(priority).then((client) => {
-        // Given up meanwhile: hand the client to the next in line, unharmed.
-        if (!settle()) return void this.#pool.release(client);
-        this.#lent.add(client);
-        resolve(client);
-      }, giveUp);
+      const ask = (): void => {
+        this.#pool.acquire(priority).then((client) => {
+          if (isNobodys(client)) {
+            void this.#pool.destroy(client);
+            // It was meant for a request that was given up, and this one came before it.
+            return void (this.#waiting.has(giveUp) && ask());
+          }
+          // Given up meanwhile: hand the client to the next in line, unharmed.
+          if (!settle()) return void this.#pool.release(client);
+          this.#lent.add(client);
+          resolve(client);
+        }, giveUp);
+      };
+      ask();
     });
   }
 
@@ -177,6 +195,7 @@ export class ClientPool {
   }
 
   async #create(): Promise<Client> {
+    if (this.#waiting.size === 0) return new NobodysClient() as Client;
     try {
       const client = await this.#options.open({ signal: this.#closing.signal });
       this.#backoff.reset();
@@ -232,6 +251,7 @@ function isQuiet(client: Client): boolean {
 
 /** A healthy session is told that we leave; any other is cut, since `end()` would wait for its statement. */
 async function farewell(client: Client): Promise<void> {
+  if (isNobodys(client)) return;
   if (lossOf(client) === undefined && isQuiet(client)) await client.end();
   else destroyClient(client);
 }

@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest';
+import { Datastore } from '../../src/core/index.ts';
+import { AuthenticationError } from '../../src/errors.ts';
+import { freshDatabase } from '../support/database.ts';
+import { rejection, waitFor } from '../support/wait-for.ts';
+
+/** Callers that gave up leave nothing behind that goes on trying. */
+describe('a pool that can open no session', () => {
+  it('ends after a wrong password', async () => {
+    const { connection } = await freshDatabase();
+    const db = new Datastore([{ ...connection, password: 'wrong', shards: '1-9' }]);
+    const calls = Array.from({ length: 20 }, () => rejection(db.withCursor(1, async () => {})));
+    for (const error of await Promise.all(calls)) expect(error).toBeInstanceOf(AuthenticationError);
+    await db.disconnect();
+  });
+
+  it('stops trying when nobody waits any more', async () => {
+    const db = new Datastore([{ host: '127.0.0.1', port: 1, name: 'dead', shards: '1-9' }], {
+      poolBlockTimeoutMs: 200,
+    });
+    const calls = Array.from({ length: 20 }, () => rejection(db.withCursor(1, async () => {})));
+    for (const error of await Promise.all(calls)) expect(error.code).toBe('POOL_TIMEOUT');
+    const settled = await waitFor(async () => {
+      const before = db.stats().dead!.connectFailures;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      return db.stats().dead!.connectFailures === before ? before : undefined;
+    });
+    expect(settled).toBeLessThan(200);
+    await db.disconnect();
+  });
+
+  it('serves the next caller although earlier ones gave up', async () => {
+    const { connection } = await freshDatabase();
+    let right = false;
+    const password = (): string => (right ? connection.password : 'wrong');
+    const db = new Datastore([{ ...connection, password, name: 'a', shards: '1-9' }], { schemaPrefix: 'public' });
+    await Promise.all(Array.from({ length: 20 }, () => rejection(db.withCursor(1, async () => {}))));
+    right = true;
+    // Attempts that were under way may still fail. Not installed is said by the server: so a session was opened.
+    await waitFor(async () => (await rejection(db.withCursor(1, async () => {}))).code === 'SCHEMA');
+    await db.disconnect();
+  });
+});
