@@ -1,4 +1,4 @@
-import { type Configuration, type ResolvedConfiguration, readConfiguration } from './config/index.ts';
+import { type Configuration, type ResolvedConfiguration, readConfiguration, type SectionName } from './config/index.ts';
 import {
   type ConnectionSettings,
   Datastore,
@@ -17,6 +17,8 @@ export interface OpenOptions {
   /** Gets what datastore and modules have to say. @default silent */
   readonly logger?: Logger | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Opens no other modules than these. @default those that the configuration names @internal */
+  readonly only?: readonly SectionName[] | undefined;
 }
 
 /** What `vault.listen` takes: everything but where to listen has its default in the section `listen`. */
@@ -56,7 +58,7 @@ export async function open<Database extends object = Record<string, Record<strin
 /** Like {@link open}, for a configuration that was read already. */
 export async function openVault<Database extends object>(
   configuration: ResolvedConfiguration,
-  { logger, signal }: OpenOptions = {},
+  { logger, signal, only }: OpenOptions = {},
 ): Promise<Vault<Database>> {
   const releasers = new Releasers();
   const modules = new Map<string, OpenModule<unknown>>();
@@ -70,7 +72,7 @@ export async function openVault<Database extends object>(
       signal,
     };
     for (const [name, section] of configuration.sections) {
-      if (NOT_OPENED.includes(name)) continue;
+      if (NOT_OPENED.includes(name) || only?.includes(name) === false) continue;
       const module = await openerOf(name, configuration)(section, parts);
       releasers.add(() => module.close());
       modules.set(name, module);

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline';
+import type { CliContext } from './context.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A whole number from `least` to `most`, for commander's arguments and options. */
@@ -35,14 +36,14 @@ export function epoch(text: string): number {
 export async function* wordsFrom(
   given: readonly string[],
   what: string,
-  stdin: NodeJS.ReadStream,
+  { stdin, signal }: Pick<CliContext, 'stdin' | 'signal'>,
 ): AsyncGenerator<string> {
   if (given.length > 0 && !(given.length === 1 && given[0] === '-')) {
     yield* given;
     return;
   }
   if (given.length === 0 && stdin.isTTY) throw new UsageError(`give ${what}, as arguments or on standard input`);
-  for await (const line of createInterface({ input: stdin })) {
+  for await (const line of createInterface({ input: stdin, signal })) {
     for (const word of line.split(/[\s,]+/)) if (word !== '') yield word;
   }
 }

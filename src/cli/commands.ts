@@ -12,6 +12,31 @@ export interface CommandRow {
 /** Every command of `hypervault`, in the order of its help. A module's group of commands is one row. */
 export const COMMANDS: readonly CommandRow[] = [
   {
+    name: 'dev',
+    summary: 'start real servers for development, and print their configuration',
+    load: async () => (await import('./dev.ts')).defineDev,
+  },
+  {
+    name: 'init',
+    summary: 'make the schemas of all servers and shards, or bring them up to date',
+    load: async () => (await import('./init.ts')).defineInit,
+  },
+  {
+    name: 'status',
+    summary: 'look at every server: role, shards, versions, clock',
+    load: async () => (await import('./status.ts')).defineStatus,
+  },
+  {
+    name: 'get',
+    summary: 'read entities by their ids',
+    load: async () => (await import('./get.ts')).defineGet,
+  },
+  {
+    name: 'put',
+    summary: 'write entities into a shard',
+    load: async () => (await import('./put.ts')).definePut,
+  },
+  {
     name: 'decode',
     summary: 'say when and where the rows of ids were made',
     load: async () => (await import('./decode.ts')).defineDecode,

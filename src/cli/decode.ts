@@ -12,11 +12,11 @@ export const defineDecode: DefineCommand = (command, context) => {
     .argument('[id...]', 'ids in decimal; without any they are read from standard input')
     .addHelpText('after', '\nExample:\n  hypervault decode 307821103844175873')
     .action(async (ids: string[], options: EpochOptions) => {
-      const { output, stdin } = context;
+      const { output } = context;
       const epoch = await epochOf(options, context);
       let headed = false;
       let failed = false;
-      for await (const id of wordsFrom(ids, 'ids', stdin)) {
+      for await (const id of wordsFrom(ids, 'ids', context)) {
         let key: Key;
         try {
           key = new Key(id, { epoch });

@@ -31,6 +31,7 @@ export {
   type ServerSettings,
 } from './first-contact.ts';
 export { type InstallResult, install } from './install.ts';
+export { type InstallControlOptions, installControl } from './install-control.ts';
 export type { InstallOptions, InstallProgress } from './install-options.ts';
 export type { SharedSettings } from './install-settings.ts';
 export {

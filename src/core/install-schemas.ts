@@ -46,9 +46,10 @@ export async function installShardSchema(client: Client, order: SchemaOrder, sha
   return changed;
 }
 
-async function applyModules(
+/** Applies what modules ship for a scope, and grants what roles need of it. @returns whether anything changed */
+export async function applyModules(
   client: Client,
-  { modules, grantTo, signal }: SchemaOrder,
+  { modules, grantTo, signal }: Pick<SchemaOrder, 'modules' | 'grantTo' | 'signal'>,
   scope: SqlScope,
   schema: string,
   variables: Readonly<Record<string, string>>,

@@ -20,6 +20,7 @@ export async function hypervault(
   }: { stdin?: string; environment?: Record<string, string>; signal?: AbortSignal } = {},
 ): Promise<CliResult> {
   const [input, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  const [out, err] = [gathered(stdout), gathered(stderr)];
   input.end(stdin);
   const exitCode = await run(args, {
     stdin: input as unknown as NodeJS.ReadStream,
@@ -28,12 +29,20 @@ export async function hypervault(
     environment,
     signal,
   });
-  const text = (stream: PassThrough): string => (stream.read() as Buffer | null)?.toString() ?? '';
-  const printed = text(stdout);
+  const printed = out();
   return {
     exitCode,
     stdout: printed,
-    stderr: text(stderr),
+    stderr: err(),
     json: () => printed.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as unknown])),
   };
+}
+
+/** Reads all the time: a stream that nobody reads keeps back what is more than it may hold. */
+function gathered(stream: PassThrough): () => string {
+  let text = '';
+  stream.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  return () => text;
 }
