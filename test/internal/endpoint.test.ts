@@ -178,15 +178,25 @@ test('a password may be a function, asked for each session', async () => {
   expect(asked).toBe(2);
 });
 
-test('a refused write retires the session unless the server reports itself as primary', async () => {
+test('a refused write ends the session on a standby, and does nothing on a primary', async () => {
   const primary = endpointTo({ hosts: [`127.0.0.1:${pair.primary.port}`] });
   const own = await connected(primary);
-  primary.report(await rejection(own.query('begin read only; create table no (a int)')), own);
+  await rejection(own.query('begin read only; create table no (a int)'));
+  await own.query('rollback');
   expect(primary.accepts(own)).toBe(true);
   const standby = endpointTo({ hosts: [`127.0.0.1:${pair.standby.port}`] });
   const demoted = await connected(standby);
-  standby.report(await rejection(demoted.query('create table no (a int)')), demoted);
-  expect(standby.accepts(demoted)).toBe(false);
+  const [refused, next] = await Promise.all([
+    rejection(demoted.query('create table no (a int)')),
+    demoted.query('select 1').catch((error) => error),
+  ]);
+  expect(refused.code).toBe('25006');
+  expect(next).toMatchObject({ code: 'ECONNABORTED' });
+  await waitFor(() => !standby.accepts(demoted));
+  const reader = endpointTo({ hosts: [`127.0.0.1:${pair.standby.port}`], targetRole: 'any' });
+  const session = await connected(reader);
+  await rejection(session.query('create table no (a int)'));
+  expect((await session.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
 });
 
 test('of two primaries the newer timeline is used, sessions on the other are cut, and it is not gone back to', async () => {

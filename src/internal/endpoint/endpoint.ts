@@ -1,12 +1,13 @@
 import type pg from 'pg';
 import { ClosedError, ServerUnavailableError } from '../../errors.ts';
-import { destroyClient, lossOf } from '../client-guard.ts';
+import { destroyClient } from '../client-guard.ts';
 import { throwIfAborted } from '../sleep.ts';
 import { TypedEmitter } from '../typed-emitter.ts';
 import { connectionError } from './connection-error.ts';
 import { classifyError } from './error-class.ts';
 import { askSession, type HostReport } from './host-report.ts';
 import type { HostAddress } from './hosts.ts';
+import { LiveSessions } from './live-sessions.ts';
 import { Locator, type LocatorEvents } from './locator.ts';
 import { EndpointPool, type EndpointPoolOptions } from './pool.ts';
 import { type ResolvedSettings, resolveSettings } from './resolve.ts';
@@ -42,14 +43,14 @@ const STORM_MS = 50;
 export class Endpoint extends TypedEmitter<EndpointEvents> {
   readonly #settings: ResolvedSettings;
   readonly #locator: Locator;
-  readonly #sessions = new Set<pg.Client>();
-  readonly #retired = new WeakSet<pg.Client>();
+  readonly #sessions = new LiveSessions();
   readonly #pools = new Set<EndpointPool>();
   readonly #hooks: SessionHooks = {
     onLost: (client, error) => {
-      if (this.#sessions.delete(client) && error !== undefined) this.#doubt(client);
+      if (this.#sessions.remove(client) && error !== undefined) this.#doubt(client);
     },
     onRoleReport: (client) => this.#doubt(client),
+    onRefusedWrite: (client) => this.#refused(client),
   };
   #connectedBefore = false;
   #roleCheck: NodeJS.Timeout | undefined;
@@ -107,21 +108,18 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
 
   /** Whether a session is alive and on the host with the role; pools ask before they lend one again. */
   accepts(client: pg.Client): boolean {
-    return lossOf(client) === undefined && !this.#retired.has(client);
+    return this.#sessions.isFit(client);
   }
 
   /**
-   * Told by pools and listeners that a session or a statement failed. Losses of sessions are noticed without it;
-   * what only the caller sees is a refused write (25006), the sign of a demoted server behind a name or a proxy.
+   * Told by pools and listeners that a session or a statement failed. Losses of sessions and refused writes are
+   * noticed without it; what only the caller sees is a reply that did not come.
    */
   report(error: unknown, client?: pg.Client): void {
     const kind = classifyError(error);
     if (kind === 'gone') this.#doubt(client);
-    if (kind !== 'role' || this.#settings.targetRole === 'standby') return;
-    // A server that reports itself as primary refused because the transaction or the session was made read-only.
-    if (client !== undefined && factsOf(client)?.inHotStandby === false) return;
-    if (client !== undefined) this.#retired.add(client);
-    this.#doubt(client);
+    if (kind === 'role' && client !== undefined) this.#refused(client);
+    if (kind === 'role' && client === undefined && this.#settings.forWriting) this.#doubt(undefined);
   }
 
   /** A pg-pool over this endpoint; ended by {@link close}. */
@@ -191,7 +189,7 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
       throw this.#closedError();
     }
     this.#connectedBefore = true;
-    if (lossOf(client) === undefined) this.#sessions.add(client);
+    this.#sessions.add(client);
     this.#watchRoles();
   }
 
@@ -214,6 +212,18 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
     if (error instanceof ServerUnavailableError) return true;
     const kind = classifyError(error);
     return kind !== 'config' && kind !== 'retry';
+  }
+
+  /**
+   * A write was refused (25006): the server was demoted while the session lived on, behind a name or a proxy. The
+   * session is cut, once its caller has got the error, so that no pool lends it again.
+   */
+  #refused(client: pg.Client): void {
+    const facts = factsOf(client);
+    // A server that reports itself as primary refused because the transaction or the session was made read-only.
+    if (facts === undefined || facts.inHotStandby === false || !this.#settings.forWriting) return;
+    this.#sessions.retire(client, `${facts.host.label} takes no writes`);
+    this.#doubt(client);
   }
 
   /** The host in use may have lost its role, or its life: ask again, unless that was done a moment ago. */
@@ -243,13 +253,7 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
   #leaveOtherHosts(label: string): void {
     const { targetRole } = this.#settings;
     if (targetRole !== 'primary' && targetRole !== 'standby') return;
-    for (const client of this.#sessions) {
-      const host = factsOf(client)?.host.label;
-      if (host === label) continue;
-      this.#sessions.delete(client);
-      const reason = new Error(`Connection terminated: ${host} is no longer the ${targetRole}, ${label} is`);
-      destroyClient(client, Object.assign(reason, { code: 'ECONNABORTED' }));
-    }
+    this.#sessions.cutOthers(label, (host) => `${host} is no longer the ${targetRole}, ${label} is`);
   }
 
   #closedError(): ClosedError {

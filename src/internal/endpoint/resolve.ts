@@ -8,6 +8,8 @@ import { type ConnectionSettings, TARGET_ROLES, type TargetRole } from './settin
 export interface ResolvedSettings {
   readonly hosts: readonly HostAddress[];
   readonly targetRole: TargetRole;
+  /** Sessions are for writing: the primary is wanted, or nobody said otherwise. */
+  readonly forWriting: boolean;
   readonly connectTimeoutMs: number;
   readonly roleCheckMs: number;
   /** What node-postgres is given; the host comes per session. */
@@ -43,12 +45,14 @@ export function resolveSettings(settings: ConnectionSettings): ResolvedSettings 
   // In a list out of a connection string the port of the first host is not the others' default.
   const defaultPort = list === parsed?.hosts ? (port ?? 5432) : defaults.port;
   const addresses = list ? parseHosts(list, defaultPort) : [hostAddress(defaults.host, defaults.port)];
-  const targetRole = settings.targetRole ?? parsed?.targetRole ?? (addresses.length > 1 ? 'primary' : 'any');
+  const wanted = settings.targetRole ?? parsed?.targetRole;
+  const targetRole = wanted ?? (addresses.length > 1 ? 'primary' : 'any');
   if (!TARGET_ROLES.includes(targetRole)) {
     throw new ConfigurationError(`targetRole: ${String(targetRole)} is not one of ${TARGET_ROLES.join(', ')}`);
   }
   const label = `${addresses.map((address) => address.label).join(',')}/${defaults.database ?? ''}`;
-  return { hosts: addresses, targetRole, connectTimeoutMs, roleCheckMs, client, label };
+  const forWriting = wanted === undefined || wanted === 'primary';
+  return { hosts: addresses, targetRole, forWriting, connectTimeoutMs, roleCheckMs, client, label };
 }
 
 /** The fields that go to node-postgres under the same name. `ssl` is handed on itself: a copy would lose its hidden `key`. */

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { destroyClient, guardClient } from '../client-guard.ts';
 import { throwIfAborted } from '../sleep.ts';
+import { SQLSTATE } from '../sqlstate.ts';
 import type { HostAddress } from './hosts.ts';
 import type { ResolvedSettings } from './resolve.ts';
 
@@ -26,14 +27,23 @@ export interface SessionHooks {
   readonly onLost?: ((client: pg.Client, error: unknown) => void) | undefined;
   /** The server reported another role. */
   readonly onRoleReport?: ((client: pg.Client) => void) | undefined;
+  /** The server refused a write (25006). */
+  readonly onRefusedWrite?: ((client: pg.Client) => void) | undefined;
 }
 
 /** Guards a client that is about to connect to `host`, and keeps the facts of its session. */
-export function watchSession(client: pg.Client, host: HostAddress, { onLost, onRoleReport }: SessionHooks = {}): void {
+export function watchSession(
+  client: pg.Client,
+  host: HostAddress,
+  { onLost, onRoleReport, onRefusedWrite }: SessionHooks = {},
+): void {
   const known: SessionFacts = { host, openedAt: performance.now(), inHotStandby: undefined, readOnly: undefined };
   facts.set(client, known);
   guardClient(client, (error) => onLost?.(client, error));
   const { connection } = client as unknown as { connection: ReportingConnection };
+  connection.on('errorMessage', ({ code }) => {
+    if (code === SQLSTATE.readOnlySqlTransaction) onRefusedWrite?.(client);
+  });
   connection.on('parameterStatus', ({ parameterName, parameterValue }) => {
     if (parameterName === 'default_transaction_read_only') known.readOnly = parameterValue === 'on';
     if (parameterName !== 'in_hot_standby') return;
@@ -68,7 +78,8 @@ export async function openSession(
   }
 }
 
-/** node-postgres' connection, as far as reports of the server go; its types leave it out. */
+/** node-postgres' connection, as far as what the server says of its own goes; its types leave it out. */
 interface ReportingConnection {
+  on(name: 'errorMessage', listener: (error: { code?: string }) => void): void;
   on(name: 'parameterStatus', listener: (report: { parameterName: string; parameterValue: string }) => void): void;
 }
