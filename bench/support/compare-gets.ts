@@ -9,7 +9,7 @@ import type { Result } from './result.ts';
 import type { GetRival, Reading } from './rival.ts';
 import { type BenchServers, POOL_MAX, schemaOf } from './servers.ts';
 
-export const CALLERS = [1, 16, 64, 256];
+const CALLERS = [1, 16, 64, 256];
 
 export async function compareGets(
   bench: string,
