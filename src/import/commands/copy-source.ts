@@ -20,7 +20,7 @@ import { dropLoadingSchemas, prepareTarget } from '../snapshot/prepare-target.ts
 import { type CopyProgress, ProgressMeter } from '../snapshot/progress.ts';
 import { swapTables } from '../snapshot/swap-tables.ts';
 import type { ImportSource } from '../source/import-source.ts';
-import { routerOf } from '../workers/load-tables.ts';
+import { routerOf, serversOf } from '../workers/load-tables.ts';
 import { messageOf } from '../workers/message-of.ts';
 import { syncRemedy } from '../workers/statement-host.ts';
 import type { EngineContext } from './context.ts';
@@ -38,6 +38,8 @@ export interface CopySourceOptions {
 /** What was copied. */
 export interface CopyResult {
   readonly tables: readonly { readonly table: string; readonly rows: number; readonly failure: string | null }[];
+  /** Tables that cannot be mapped. */
+  readonly leftOut: readonly { readonly table: string; readonly reason: string }[];
   readonly rows: number;
   readonly durationMs: number;
 }
@@ -48,6 +50,8 @@ export class SourceCopy {
   readonly #config: SourceConfig;
   readonly #source: SourceRow;
   readonly #options: CopySourceOptions;
+  /** Where the log stood when the copy began; the place to read on from when no table was copied. */
+  #begun: Position | undefined;
 
   constructor(context: EngineContext, config: SourceConfig, source: SourceRow, options: CopySourceOptions) {
     this.#context = context;
@@ -83,6 +87,7 @@ export class SourceCopy {
     await this.#finish(good, pending, isPart);
     return {
       tables: copies.map(({ name, rows, failure }) => ({ table: name, rows, failure })),
+      leftOut: survey.leftOut.map(({ source, reason }) => ({ table: qualifiedName(source), reason })),
       rows: copies.reduce((sum, { rows }) => sum + rows, 0),
       durationMs: Date.now() - startedAt,
     };
@@ -145,6 +150,7 @@ export class SourceCopy {
       try {
         const workers = Math.min(this.#config.copyWorkers, Math.max(1, copies.length * 4));
         const snapshot = await source.openSnapshot({ workers, lockTimeoutMs: this.#config.lockTimeoutMs, signal });
+        this.#begun ??= snapshot.position;
         try {
           const rowsBefore = copies.reduce((sum, { rows }) => sum + rows, 0);
           return await copyTables({
@@ -208,9 +214,9 @@ export class SourceCopy {
 
   /** On each server all tables take their places in one transaction, together with the position to read on from. */
   async #takePlaces(copies: readonly TableCopy[], isPart: boolean): Promise<void> {
-    if (copies.length === 0) return;
-    const start = earliest(copies.flatMap((copy) => copy.positions()));
-    for (const server of this.#serversOf(copies)) {
+    const start = copies.length === 0 ? this.#begun! : earliest(copies.flatMap((copy) => copy.positions()));
+    const servers = isPart ? this.#serversOf(copies) : serversOf(this.#context, this.#config);
+    for (const server of servers) {
       await this.#context.servers.with(server, async (client) => {
         const tables = copies.map(({ row, router }) => ({
           target: row.target,

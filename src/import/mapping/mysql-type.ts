@@ -61,8 +61,10 @@ export function parseMysqlType(text: string): MysqlType {
   const open = bare.indexOf('(');
   const head = (open === -1 ? bare : bare.slice(0, open)).toLowerCase().trim();
   const words = head.split(/\s+/);
-  const attributes = new Set(words.filter((word) => ATTRIBUTES.has(word)));
-  const spelled = words.filter((word) => !ATTRIBUTES.has(word)).join(' ');
+  // The first word is the type itself, also when it is `binary`
+  const isAttribute = (word: string, index: number): boolean => index > 0 && ATTRIBUTES.has(word);
+  const attributes = new Set(words.filter(isAttribute));
+  const spelled = words.filter((word, index) => !isAttribute(word, index)).join(' ');
   const name = SYNONYMS[spelled] ?? spelled;
   if (open === -1) {
     const implied = spelled === 'bool' || spelled === 'boolean' ? [1] : [];

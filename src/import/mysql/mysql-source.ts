@@ -11,6 +11,7 @@ import { fromPosition, lineageOf } from './binlog/position.ts';
 import { BinlogTransport } from './binlog/transport.ts';
 import { Charsets } from './charsets.ts';
 import { StatementFollower } from './ddl/statement-follower.ts';
+import { repairEnumLabels } from './enum-labels.ts';
 import { readFlavour, type ServerFlavour } from './flavour.ts';
 import { readSourceTables } from './information-schema.ts';
 import { preflightMysql } from './preflight.ts';
@@ -55,8 +56,12 @@ export class MysqlSource implements ImportSource {
     return preflightMysql(this.#session, this.flavour, schemas);
   }
 
-  readTables(schemas: readonly string[], table?: string): Promise<SourceTable[]> {
-    return readSourceTables(this.#session, this.flavour, { schemas, table });
+  async readTables(schemas: readonly string[], table?: string): Promise<SourceTable[]> {
+    const tables = await readSourceTables(this.#session, this.flavour, { schemas, table });
+    if (!this.flavour.mariadb) return tables;
+    const repaired: SourceTable[] = [];
+    for (const found of tables) repaired.push(await repairEnumLabels(this.#session, found));
+    return repaired;
   }
 
   mapTable(table: SourceTable, schema: string, options: MappingOptions): TargetTable {

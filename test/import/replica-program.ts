@@ -1,0 +1,18 @@
+// A process of its own that copies or replicates, to be killed: node --import tsx replica-program.ts CONFIG COMMAND
+import { ReplicaEngine } from '../../src/import/index.ts';
+
+const [, , config, command] = process.argv;
+const engine = new ReplicaEngine({ config: JSON.parse(config!) as object });
+const logger = (line: unknown): void => console.log(JSON.stringify(line));
+try {
+  if (command === 'init') {
+    logger(await engine.initReplica('shop', { onProgress: ({ rows }) => logger({ rows }) }));
+  } else {
+    await engine.startReplica('shop', {
+      onStarted: () => logger('started'),
+      onApplied: ({ changes }) => logger({ changes }),
+    });
+  }
+} finally {
+  await engine.close();
+}
