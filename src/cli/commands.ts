@@ -56,4 +56,19 @@ export const COMMANDS: readonly CommandRow[] = [
     summary: 'print notifications of a channel, or run a command for each',
     load: async () => (await import('./listen.ts')).defineListen,
   },
+  {
+    name: 'migrate',
+    summary: 'run your own numbered SQL files on every shard',
+    load: async () => (await import('./migrate.ts')).defineMigrate,
+  },
+  {
+    name: 'map',
+    summary: 'the shard map in the control database: show, history, rebuild',
+    load: async () => (await import('./map.ts')).defineMap,
+  },
+  {
+    name: 'fsck',
+    summary: 'compare the shard map with what the shards say of themselves',
+    load: async () => (await import('./fsck.ts')).defineFsck,
+  },
 ];

@@ -2,6 +2,9 @@ import type { Client } from 'pg';
 import type { ConnectionSettings } from '../core/index.ts';
 import { endClient } from '../internal/client-guard.ts';
 import { Endpoint } from '../internal/endpoint/endpoint.ts';
+import { SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
+
+const NOT_INSTALLED = new Set<string | undefined>([SQLSTATE.undefinedFunction, SQLSTATE.invalidSchemaName]);
 
 /** What one shard says of itself, on the server it was found on. */
 export interface Owner {
@@ -53,8 +56,14 @@ export function readOwners(
 }
 
 async function ownersOn(client: Client, on: string): Promise<Owner[]> {
-  const { rows } = await client.query<{ shard: number; server: string | null; epoch: string }>(
-    'select shard, server, epoch from hypervault.owners()',
-  );
-  return rows.map(({ shard, server, epoch }) => ({ shardId: shard, on, owner: server, epoch: BigInt(epoch) }));
+  try {
+    const { rows } = await client.query<{ shard: number; server: string | null; epoch: string }>(
+      'select shard, server, epoch from hypervault.owners()',
+    );
+    return rows.map(({ shard, server, epoch }) => ({ shardId: shard, on, owner: server, epoch: BigInt(epoch) }));
+  } catch (error) {
+    // A server that holds no shards, the control server say, was never installed with this module.
+    if (NOT_INSTALLED.has(sqlStateOf(error))) return [];
+    throw error;
+  }
 }

@@ -98,7 +98,7 @@ export class Lane {
       stream.cork();
       for (const { text, values } of statements) {
         const name = this.#prepare ? nameOf(client, text) : undefined;
-        client.query(
+        void client.query(
           { text, values, rowMode: 'array', types: asText as never, ...(name !== undefined && { name }) },
           (error: unknown, result: QueryArrayResult) => answered(error, result),
         );
