@@ -4,13 +4,15 @@ import { abortable } from './abortable.ts';
 import { type AcrossOptions, type AcrossResult, across } from './across.ts';
 import { type ConnectionEntry, shardMapOf } from './connection-entry.ts';
 import type { Cursor, TransactionOptions } from './cursor.ts';
-import { Entities, type UpdateOptions } from './entities.ts';
+import { Entities, type RemoveOptions, type UpdateOptions } from './entities.ts';
 import type { Body, Entity } from './entity.ts';
 import { type FindOptions, type ScanOptions, scanEntities } from './entity-scan.ts';
 import { ConnectionNotLentError } from './errors.ts';
 import { type FanOutOptions, type FanOutResult, fanOut } from './fan-out.ts';
 import { Key } from './key.ts';
+import type { FieldCodecs, Kind } from './kind.ts';
 import { type DatastoreOptions, type ResolvedDatastoreOptions, resolveDatastoreOptions } from './options.ts';
+import { Repository } from './repository.ts';
 import { shardFor } from './routing.ts';
 import { schemaName } from './schema-name.ts';
 import type { Server, ServerStats } from './server.ts';
@@ -144,11 +146,8 @@ export class Datastore<Database extends object = Record<string, Record<string, u
    * @returns whether there was one
    * @throws VersionConflictError when `ifUnchangedSince` is given and the entity is newer
    */
-  async remove(
-    key: Key,
-    { ifUnchangedSince, signal }: Waiting & { readonly ifUnchangedSince?: Date | undefined } = {},
-  ): Promise<boolean> {
-    return abortable(this.#open().remove(key, ifUnchangedSince), signal, 'remove');
+  async remove(key: Key, options: RemoveOptions & Waiting = {}): Promise<boolean> {
+    return abortable(this.#open().remove(key, options), options.signal, 'remove');
   }
 
   /**
@@ -312,6 +311,20 @@ export class Datastore<Database extends object = Record<string, Record<string, u
   /** Pages of a scan that are fetched at the same time. */
   get #pages(): number {
     return Math.max(1, this.#servers.all.length * Math.min(4, this.#options.poolMax));
+  }
+
+  /**
+   * The entities of one kind, with typed fields.
+   *
+   * @example
+   * ```ts
+   * const User = defineKind({ id: 2, name: 'user', fields: { name: field.string, age: field.int } });
+   * const users = db.repository(User);
+   * const key = await users.put(12, { name: 'Ada', age: 36 });
+   * ```
+   */
+  repository<Fields extends FieldCodecs>(kind: Kind<Fields>): Repository<Fields> {
+    return new Repository(kind, this);
   }
 
   /** The shard a routing key lives in. @throws ConfigurationError when slots are not known */

@@ -8,12 +8,18 @@ import { Key } from './key.ts';
 import type { Server } from './server.ts';
 import type { Servers } from './servers.ts';
 
-/** How an update treats the body that is there. */
-export interface UpdateOptions {
-  /** `true` puts the new body in the old one's place; else the named fields are set. @default false */
-  readonly replace?: boolean | undefined;
+/** When an entity is removed, or changed. */
+export interface RemoveOptions {
   /** The entity's `updated` as it was read: anything newer is a `VersionConflictError`. */
   readonly ifUnchangedSince?: Date | undefined;
+  /** An entity of another kind counts as not there. @default any kind */
+  readonly kind?: number | undefined;
+}
+
+/** How an entity is changed. */
+export interface UpdateOptions extends RemoveOptions {
+  /** `true` puts the new body in the old one's place; else the named fields are set. @default false */
+  readonly replace?: boolean | undefined;
 }
 
 const KIND_LIMIT = 32_768;
@@ -56,10 +62,15 @@ export class Entities {
     return Promise.all(texts.map((text) => this.#insert(server, shardId, kind, text, undefined)));
   }
 
-  async update(key: Key, changes: Body, { replace = false, ifUnchangedSince }: UpdateOptions): Promise<Entity | null> {
+  async update(
+    key: Key,
+    changes: Body,
+    { replace = false, ifUnchangedSince, kind }: UpdateOptions,
+  ): Promise<Entity | null> {
     const { shardId } = checkedKey(key);
     const server = this.#servers.of(shardId);
     const body = encodeHstore(changes);
+    if (kind !== undefined) checkKind(kind);
     const since = isoText(ifUnchangedSince);
     return (await server.write<EntityUpdate>({
       source: (await writesOf(server, shardId)).update,
@@ -68,18 +79,21 @@ export class Entities {
       body,
       replace,
       ifUnchangedSince: since,
+      kind: kind ?? null,
     })) as Entity | null;
   }
 
-  async remove(key: Key, ifUnchangedSince: Date | undefined): Promise<boolean> {
+  async remove(key: Key, { ifUnchangedSince, kind }: RemoveOptions): Promise<boolean> {
     const { shardId } = checkedKey(key);
     const server = this.#servers.of(shardId);
+    if (kind !== undefined) checkKind(kind);
     const since = isoText(ifUnchangedSince);
     return (await server.write<EntityRemoval>({
       source: (await writesOf(server, shardId)).remove,
       order: key.id.toString(),
       repeatable: false,
       ifUnchangedSince: since,
+      kind: kind ?? null,
     })) as boolean;
   }
 

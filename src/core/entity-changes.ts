@@ -13,6 +13,8 @@ export interface EntityUpdate extends WriteCall {
   readonly replace: boolean;
   /** ISO text; `null` changes whatever is there. */
   readonly ifUnchangedSince: string | null;
+  /** An entity of another kind counts as none; `null` takes any. */
+  readonly kind: number | null;
   /** The entity as it is now, or `null` when there is none. */
   done(entity: Entity | null): void;
 }
@@ -20,6 +22,7 @@ export interface EntityUpdate extends WriteCall {
 /** A removal of one entity, by its id in `order`. */
 export interface EntityRemoval extends WriteCall {
   readonly ifUnchangedSince: string | null;
+  readonly kind: number | null;
   /** Whether there was one. */
   done(removed: boolean): void;
 }
@@ -34,6 +37,7 @@ with there as materialized (
   select id, updated
     from ${table}
    where id = $1::bigint
+     and ($5::smallint is null or type = $5::smallint)
      for update
 ), done as (
   update ${table} e
@@ -55,8 +59,8 @@ select id, null, null, null, updated from there where not exists (select from do
     shardId,
     maxCalls: 1,
     statement: ([call]) => {
-      const { order, body, replace, ifUnchangedSince } = call as EntityUpdate;
-      return { text, values: [order, body, replace, ifUnchangedSince], types: RAW_TYPES };
+      const { order, body, replace, ifUnchangedSince, kind } = call as EntityUpdate;
+      return { text, values: [order, body, replace, ifUnchangedSince, kind], types: RAW_TYPES };
     },
     settle: ([call], result: QueryArrayResult) => {
       const row = result.rows[0] as (string | null)[] | undefined;
@@ -74,6 +78,7 @@ with there as materialized (
   select id, updated
     from ${table}
    where id = $1::bigint
+     and ($3::smallint is null or type = $3::smallint)
      for update
 ), done as (
   delete from ${table} e
@@ -89,8 +94,8 @@ select there.updated, done.id is not null
     shardId,
     maxCalls: 1,
     statement: ([call]) => {
-      const { order, ifUnchangedSince } = call as EntityRemoval;
-      return { text, values: [order, ifUnchangedSince], types: RAW_TYPES };
+      const { order, ifUnchangedSince, kind } = call as EntityRemoval;
+      return { text, values: [order, ifUnchangedSince, kind], types: RAW_TYPES };
     },
     settle: ([call], result: QueryArrayResult) => {
       const row = result.rows[0] as [string, string] | undefined;

@@ -15,6 +15,7 @@
  * ├─ QueueFullError               more callers wait than the option allows
  * ├─ KeyConflictError             another entity is stored under this reserved key
  * ├─ ShardMovedError              the shard lives on another server by now; the same call may be made again
+ * ├─ StoredBodyError              what is stored does not fit the kind it is read as
  * ├─ VersionConflictError         the row changed since it was read
  * └─ ShardFailuresError           work on many shards failed on some; `failures` lists them
  * ```
@@ -158,5 +159,18 @@ export class ShardMovedError extends HypervaultError {
     });
     this.shardId = shardId;
     this.server = server;
+  }
+}
+
+/** What is stored does not fit the kind it is read as: a field is missing, or holds a text of another type. */
+export class StoredBodyError extends HypervaultError {
+  /** The name of the kind. */
+  readonly kind: string;
+  readonly field: string;
+
+  constructor(kind: string, field: string, message: string, options?: HypervaultErrorOptions) {
+    super('STORED_BODY', message, options);
+    this.kind = kind;
+    this.field = field;
   }
 }

@@ -7,7 +7,7 @@ export type { Combination } from './combine.ts';
 export { type ConnectionEntry, shardMapOf } from './connection-entry.ts';
 export type { Cursor, TransactionOptions } from './cursor.ts';
 export { Datastore, type Waiting } from './datastore.ts';
-export type { UpdateOptions } from './entities.ts';
+export type { RemoveOptions, UpdateOptions } from './entities.ts';
 export type { Body, Entity } from './entity.ts';
 export type { FindOptions, ScanOptions } from './entity-scan.ts';
 export {
@@ -20,10 +20,12 @@ export {
   ShardFailuresError,
   ShardMovedError,
   ShardRangeError,
+  StoredBodyError,
   UnknownShardError,
   VersionConflictError,
 } from './errors.ts';
 export type { FanOutOptions, FanOutResult, ShardFailure } from './fan-out.ts';
+export { type FieldCodec, field, type OptionalFieldCodec } from './field-codecs.ts';
 export {
   checkServer,
   type ExpectedSettings,
@@ -43,8 +45,21 @@ export {
   type KeyOptions,
   type KeyParts,
 } from './key.ts';
+export {
+  type BodyChanges,
+  type BodyInput,
+  type BodyMatch,
+  type BodyOutput,
+  defineKind,
+  type FieldCodecs,
+  type Kind,
+  type KindDefinition,
+  type KindInput,
+  type KindOutput,
+} from './kind.ts';
 export type { StatementEvent } from './observe.ts';
 export type { DatastoreOptions, Logger } from './options.ts';
+export type { Repository, RepositoryFindOptions, TypedEntity } from './repository.ts';
 export { type RoutingSettings, shardFor, slotOf } from './routing.ts';
 export { schemaName } from './schema-name.ts';
 export type { ServerStats } from './server.ts';
