@@ -33,7 +33,18 @@ export type OpenVaultModule<Face> = (
  * configuration names it. `listen` is not here: it opens nothing before it is called. `import` neither: it is run by
  * commands.
  */
-export const VAULT_MODULES: Partial<Readonly<Record<SectionName, OpenVaultModule<unknown>>>> = {};
+export const VAULT_MODULES: Partial<Readonly<Record<SectionName, OpenVaultModule<unknown>>>> = {
+  kv: async (options, { control, logger }) => {
+    const { openKv } = await import('./kv/index.ts');
+    const kv = await openKv({ connection: control(), logger, ...options });
+    return { face: kv, close: () => kv.close(), status: () => kv.status() };
+  },
+  streams: async (options, { datastore, logger }) => {
+    const { connect } = await import('./streams/index.ts');
+    const store = await connect({ datastore: datastore(), logger, ...options });
+    return { face: store, close: () => store.close(), status: () => store.stats() };
+  },
+};
 
 /** Sections that are options of something else than a module to open. */
 export const NOT_OPENED: readonly SectionName[] = ['listen', 'import', 'cluster'];

@@ -10,7 +10,9 @@ import {
 } from './core/index.ts';
 import { ClosedError, ConfigurationError } from './errors.ts';
 import { Releasers } from './internal/releasers.ts';
+import type { Kv } from './kv/index.ts';
 import type { ListenOptions, Supervisor } from './listen/index.ts';
+import type { EventStore } from './streams/index.ts';
 import { NOT_OPENED, type OpenModule, openerOf, openLiveShardMap, type VaultParts } from './vault-modules.ts';
 
 export interface OpenOptions {
@@ -133,9 +135,14 @@ export class Vault<Database extends object = Record<string, Record<string, unkno
     return this.datastore.shardFor(routingKey);
   }
 
-  /** What an open module shows; `undefined` when the configuration does not name it. @internal */
-  module(name: string): unknown {
-    return this.#open().modules.get(name)?.face;
+  /** Versioned settings with a live mirror. @throws ConfigurationError when the configuration has no section `kv` */
+  get kv(): Kv {
+    return this.#module('kv') as Kv;
+  }
+
+  /** Event streams in the shards. @throws ConfigurationError when the configuration has no section `streams` */
+  get streams(): EventStore {
+    return this.#module('streams') as EventStore;
   }
 
   /**
@@ -185,6 +192,11 @@ export class Vault<Database extends object = Record<string, Record<string, unkno
   #open(): VaultState<Database> {
     if (this.#closed !== undefined) throw new ClosedError('the vault is closed');
     return this.#state;
+  }
+
+  #module(name: SectionName): unknown {
+    const { modules, configuration } = this.#open();
+    return required(modules.get(name), name, configuration).face;
   }
 
   #listenOn(name: string | undefined): ConnectionSettings {

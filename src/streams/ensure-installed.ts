@@ -13,7 +13,7 @@ export async function ensureInstalled(datastore: Datastore, shards: Shards): Pro
   if (missing.every(({ length }) => length === 0)) return;
   const entries = servers.map(({ name, connection, ranges }) => ({ ...connection, name, shards: ranges }));
   try {
-    await install(entries, { modules: ['streams'] });
+    await install(entries, { modules: ['core', 'streams'] });
   } catch (error) {
     if (!(error instanceof PermissionError)) throw error;
     throw new SchemaError(
