@@ -16,10 +16,16 @@ export async function takesWrites(connection: EmbeddedConnection): Promise<boole
   return rows[0]?.standby === false;
 }
 
-/** Whether a standby is connected to its primary and receives what it writes. */
-export async function receives(connection: EmbeddedConnection): Promise<boolean> {
-  const rows = await ask(connection, "select from pg_stat_wal_receiver where status = 'streaming'").catch(() => []);
-  return rows.length > 0;
+/**
+ * Whether a standby receives what its primary writes. The timelines must be the same: one that has diverged receives
+ * too, at first, up to where its own was left by the other.
+ */
+export async function receives(standby: EmbeddedConnection, primary: EmbeddedConnection): Promise<boolean> {
+  const [received, written] = await Promise.all([
+    ask(standby, `select received_tli as timeline from pg_stat_wal_receiver where status = 'streaming'`),
+    ask(primary, `select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as timeline`),
+  ]).catch(() => [[], []]);
+  return received[0] !== undefined && received[0].timeline === written[0]?.timeline;
 }
 
 /** One statement on a session of its own, in the database that every server has. */

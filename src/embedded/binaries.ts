@@ -69,10 +69,11 @@ async function findPackage(): Promise<{ directory: string; version: string }> {
 async function repair(directory: string): Promise<boolean> {
   try {
     const list = await readFile(join(directory, 'pg-symlinks.json'), 'utf8').catch(() => '[]');
-    for (const link of JSON.parse(list) as { source: string; target: string }[]) {
-      // Paths in the list begin with `native/`.
-      const [source, target] = [join(directory, '..', link.source), join(directory, '..', link.target)];
-      await symlink(relative(dirname(target), source), target).catch((error: NodeJS.ErrnoException) => {
+    // Paths in the list begin with `native/`, whatever the folder is called where it lies now.
+    const place = (path: string): string => join(directory, relative('native', path));
+    for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
+      const link = place(target);
+      await symlink(relative(dirname(link), place(source)), link).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'EEXIST') throw error;
       });
     }

@@ -7,14 +7,13 @@ import { identityFor, type ServerUser } from './server-user.ts';
 
 const run = promisify(execFile);
 
-/** Copies the data of a server that is stopped, for a standby. What is in the way goes. */
+/** Copies the data of a server that is stopped, for a standby. */
 export async function copyCold(
   from: DataDirectory,
   name: string,
   user: ServerUser | undefined,
 ): Promise<DataDirectory> {
   const copy = new DataDirectory(name, join(dirname(from.folder), name), user);
-  await rm(copy.folder, { recursive: true, force: true });
   await copy.make();
   // As the server's user, so that what is made belongs to it.
   await run('cp', ['-Rp', from.data, copy.data], { cwd: '/', ...identityFor(user) });

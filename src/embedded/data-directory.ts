@@ -1,6 +1,18 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, appendFile, chown, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  access,
+  appendFile,
+  chown,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Binaries } from './binaries.ts';
@@ -15,13 +27,23 @@ export const SUPERUSER = 'postgres';
 
 const SETTINGS_FILE = 'hypervault.conf';
 
+/** What is known of a server from one start to the next. */
+export interface ServerFacts {
+  readonly password: string;
+  /** Of the last time it ran. */
+  readonly port?: number | undefined;
+  /** Name of the server whose standby it is. */
+  readonly follows?: string | undefined;
+}
+
 /**
  * The folder of one server.
  *
  * ```
  * data/           what Postgres keeps; our settings are in data/hypervault.conf, written anew at each start
  * postgres.log    what it said, since the folder was made
- * server.json     password and port, for the next start
+ * server.json     what the next start has to know
+ * owner.json      the process that runs the server
  * ```
  */
 export class DataDirectory {
@@ -45,16 +67,22 @@ export class DataDirectory {
     await this.#own(this.folder);
   }
 
-  async exists(): Promise<boolean> {
-    return access(join(this.data, 'PG_VERSION')).then(
-      () => true,
-      () => false,
-    );
+  /** Whether there is data. */
+  exists(): Promise<boolean> {
+    return isThere(join(this.data, 'PG_VERSION'));
+  }
+
+  /** Whether the server was told to be a standby. Promotion removes the file. */
+  isStandby(): Promise<boolean> {
+    return isThere(join(this.data, 'standby.signal'));
   }
 
   /** Runs initdb, and keeps the password. Whole or not at all: what an interrupted one left does not count. */
   async initialise({ initdb, version }: Binaries): Promise<void> {
     const [making, passwordFile] = [join(this.folder, `making-${process.pid}`), join(this.folder, 'password')];
+    for (const name of await readdir(this.folder)) {
+      if (name.startsWith('making-')) await rm(join(this.folder, name), { recursive: true, force: true });
+    }
     const password = randomBytes(18).toString('base64url');
     await this.write(passwordFile, password);
     // Sorting and letters as in C.UTF-8, from Postgres itself where it can, so on every machine the same.
@@ -91,11 +119,11 @@ export class DataDirectory {
     await rename(making, path);
   }
 
-  async recall(): Promise<{ password: string; port?: number }> {
-    return JSON.parse(await readFile(join(this.folder, 'server.json'), 'utf8'));
+  async recall(): Promise<ServerFacts> {
+    return JSON.parse(await readFile(join(this.folder, 'server.json'), 'utf8')) as ServerFacts;
   }
 
-  async remember(facts: { password: string; port?: number }): Promise<void> {
+  async remember(facts: ServerFacts): Promise<void> {
     await this.write(join(this.folder, 'server.json'), `${JSON.stringify(facts)}\n`);
   }
 
@@ -120,6 +148,13 @@ export class DataDirectory {
   async #own(path: string): Promise<void> {
     if (this.#user !== undefined) await chown(path, this.#user.uid, this.#user.gid);
   }
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Nothing of ours: a PGPORT or PGOPTIONS of the program would reach the server. Messages in English, for our errors. */

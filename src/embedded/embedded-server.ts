@@ -3,16 +3,17 @@ import { sleep } from '../internal/sleep.ts';
 import { receives, takesWrites } from './ask.ts';
 import type { Binaries } from './binaries.ts';
 import { copyCold } from './cold-copy.ts';
-import { type DataDirectory, SUPERUSER } from './data-directory.ts';
+import { type DataDirectory, type ServerFacts, SUPERUSER } from './data-directory.ts';
 import { EmbeddedServerError } from './errors.ts';
 import { claim, clearFormerServer } from './former-server.ts';
 import { freePort, isFree } from './free-port.ts';
 import type { Guard } from './guard.ts';
-import type { ResolvedEmbeddedOptions, ServerSetting } from './options.ts';
+import type { ResolvedEmbeddedOptions } from './options.ts';
+import { type ServerRun, serverError, untilTrue } from './patience.ts';
 import { Postmaster } from './postmaster.ts';
 import { readPostmasterFile } from './postmaster-file.ts';
 import type { ServerUser } from './server-user.ts';
-import { settingsFor } from './settings.ts';
+import { isOff, settingsFor } from './settings.ts';
 
 /** `fast` ends sessions, `smart` waits for them to end, `immediate` is a crash that recovers at the next start. */
 export type StopMode = 'smart' | 'fast' | 'immediate';
@@ -34,8 +35,10 @@ export interface ServerParts {
   readonly user: ServerUser | undefined;
   readonly options: ResolvedEmbeddedOptions;
   readonly guard: Guard;
-  /** Puts a standby among the servers that are stopped together, and says in which folder it goes. */
-  adopt(standby: (name: string) => Promise<EmbeddedServer>, of: EmbeddedServer): Promise<EmbeddedServer>;
+  /** A free name for a standby of the server. */
+  standbyName(of: string): Promise<string>;
+  /** Puts a standby among the servers that are stopped together. */
+  adopt(standby: EmbeddedServer): void;
 }
 
 /** Another process was faster with the port. */
@@ -54,7 +57,7 @@ const NOT_QUITE_GONE = /shared memory block .* is still in use|lock file "postma
  * Calls wait for each other, in the order they were made.
  */
 export class EmbeddedServer {
-  /** `server1`, `server2` …; a standby is named after its primary. */
+  /** `server1`, `server2` …; a standby is named after the server it was made of. */
   readonly name: string;
   readonly #directory: DataDirectory;
   readonly #parts: ServerParts;
@@ -62,34 +65,31 @@ export class EmbeddedServer {
   #port: number | undefined;
   /** Once it has run, its port is known to others and does not change. */
   #hasRun = false;
-  #postmaster: Postmaster | undefined;
-  /** Where in the log the last start began. */
-  #logStart = 0;
-  /** Whom a standby follows. */
-  #following: Readonly<Record<string, ServerSetting>> = {};
+  #run: ServerRun | undefined;
+  #primary: EmbeddedServer | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   /** @internal use {@link startEmbedded} */
-  constructor(directory: DataDirectory, known: { password: string; port?: number }, parts: ServerParts) {
+  constructor(directory: DataDirectory, { password, port }: ServerFacts, parts: ServerParts) {
     this.name = directory.name;
     this.#directory = directory;
-    this.#password = known.password;
-    this.#port = known.port;
+    this.#password = password;
+    this.#port = port;
     this.#parts = parts;
   }
 
-  /** The port, the same for all the life of the server. */
+  /** The same from the first start on. */
   get port(): number {
     return this.#port ?? 0;
   }
 
   get running(): boolean {
-    return this.#postmaster?.ended === false;
+    return this.#run?.postmaster.ended === false;
   }
 
   /** The process id of the server, or `undefined` while it is stopped. */
   get pid(): number | undefined {
-    return this.running ? this.#postmaster?.pid : undefined;
+    return this.running ? this.#run?.postmaster.pid : undefined;
   }
 
   get dataDirectory(): string {
@@ -113,7 +113,7 @@ export class EmbeddedServer {
    * @throws {@link EmbeddedServerError} with the server's own words
    */
   start(): Promise<void> {
-    return this.#inTurn(() => this.#start());
+    return this.#inTurn(async () => void (await this.#start()));
   }
 
   /**
@@ -125,33 +125,33 @@ export class EmbeddedServer {
     return this.#inTurn(() => this.#stop(mode));
   }
 
-  /** Kills all processes of the server with SIGKILL, and waits until they are gone. What was committed is there after `start()`. */
+  /** Kills all processes of the server with SIGKILL, and waits until they are gone. What was committed is kept. */
   kill(): Promise<void> {
-    return this.#inTurn(async () => this.#postmaster?.kill());
+    return this.#inTurn(async () => this.#run?.postmaster.kill());
   }
 
   /** Freezes all processes of the server (SIGSTOP): connections are taken by the kernel and stay open, nothing answers. */
   pause(): Promise<void> {
-    return this.#inTurn(async () => this.#postmaster?.freeze());
+    return this.#inTurn(async () => this.#run?.postmaster.freeze());
   }
 
   resume(): Promise<void> {
-    return this.#inTurn(async () => this.#postmaster?.thaw());
+    return this.#inTurn(async () => this.#run?.postmaster.thaw());
   }
 
   /** Makes a standby that follows this server, by a cold copy: this server is stopped for the length of the copy. */
   makeStandby(): Promise<EmbeddedServer> {
-    const make = (name: string): Promise<EmbeddedServer> =>
-      this.#inTurn(async () => {
-        const running = this.running;
-        await this.#stop('fast');
-        const copy = await copyCold(this.#directory, name, this.#parts.user);
-        if (running) await this.#start();
-        const standby = new EmbeddedServer(copy, { password: this.#password }, this.#parts);
-        await standby.follow(this);
-        return standby;
-      });
-    return this.#parts.adopt(make, this);
+    return this.#inTurn(async () => {
+      const { running } = this;
+      await this.#stop('fast');
+      const name = await this.#parts.standbyName(this.name);
+      const copy = await copyCold(this.#directory, name, this.#parts.user);
+      if (running) await this.#start();
+      const standby = new EmbeddedServer(copy, { password: this.#password }, this.#parts);
+      this.#parts.adopt(standby);
+      await standby.follow(this);
+      return standby;
+    });
   }
 
   /**
@@ -163,106 +163,99 @@ export class EmbeddedServer {
   follow(primary: EmbeddedServer): Promise<void> {
     return this.#inTurn(async () => {
       await this.#stop('fast');
-      const { host, port, user, password } = primary.connection;
+      this.#primary = primary;
+      await this.#remember();
       await this.#directory.write(join(this.dataDirectory, 'standby.signal'), '');
-      this.#following = {
-        primary_conninfo: `host=${host} port=${port} user=${user} password=${password} application_name=${this.name}`,
-      };
-      await this.#start();
-      const received = async (): Promise<boolean> => !primary.running || !this.#hot || receives(this.connection);
-      await this.#until(received, this.#postmaster!, `does not receive from ${primary.name}`);
+      const run = await this.#start();
+      if (!primary.running || this.#isBlind) return;
+      const receiving = (): Promise<boolean> => receives(this.connection, primary.connection);
+      await untilTrue(receiving, run, `does not receive from ${primary.name}`, this.#parts.options);
     });
   }
 
   /** Makes a standby a primary, and waits until it takes writes. */
   promote(): Promise<void> {
     return this.#inTurn(async () => {
-      const postmaster = this.#postmaster;
-      if (postmaster === undefined || postmaster.ended) throw await this.#error('can be promoted only while it runs');
+      const run = this.#run;
+      if (run === undefined || run.postmaster.ended) {
+        throw new EmbeddedServerError(this.name, `${this.name} can't be promoted while it is stopped`, '');
+      }
       // What pg_ctl does; the SQL function pg_promote() would need a free connection.
       await this.#directory.write(join(this.dataDirectory, 'promote'), '');
-      postmaster.signal('SIGUSR1');
-      await this.#until(() => takesWrites(this.connection), postmaster, 'was not promoted');
-      this.#following = {};
+      run.postmaster.signal('SIGUSR1');
+      await untilTrue(() => takesWrites(this.connection), run, 'was not promoted', this.#parts.options);
+      this.#primary = undefined;
+      await this.#remember();
     });
   }
 
-  async #start(): Promise<void> {
-    if (this.running) return;
-    const { binaries, user, options, guard } = this.#parts;
+  async #start(): Promise<ServerRun> {
+    if (this.#run !== undefined && this.running) return this.#run;
+    const { timeoutMs } = this.#parts.options;
     await clearFormerServer(this.#directory);
     await claim(this.#directory);
-    const retryUntil = performance.now() + Math.min(5_000, options.timeoutMs);
+    const retryUntil = performance.now() + Math.min(5_000, timeoutMs);
     for (;;) {
-      await this.#choosePort();
-      await this.#directory.configure({
-        ...settingsFor(binaries.version),
-        ...options.settings,
-        ...this.#following,
-        port: this.port,
-      });
-      this.#logStart = await this.#directory.logSize();
-      this.#postmaster = await Postmaster.start(binaries.postgres, this.#directory, user, guard);
+      // A kept server has its former port when it is still free.
+      if (!this.#hasRun && (this.#port === undefined || !(await isFree(this.#port)))) this.#port = await freePort();
       try {
-        await this.#untilReady(this.#postmaster);
-        break;
+        const run = await this.#attempt();
+        this.#hasRun = true;
+        await this.#remember();
+        return run;
       } catch (error) {
-        await this.#postmaster.kill();
+        await this.#run?.postmaster.kill();
         const log = error instanceof EmbeddedServerError ? error.log : '';
         if (!(PORT_TAKEN.test(log) || NOT_QUITE_GONE.test(log)) || performance.now() > retryUntil) throw error;
-        if (PORT_TAKEN.test(log) && !this.#hasRun) this.#port = undefined;
         await sleep(100);
       }
     }
-    this.#hasRun = true;
-    await this.#directory.remember({ password: this.#password, port: this.port });
   }
 
-  /** Whether a standby can be asked. */
-  get #hot(): boolean {
-    return !/^(off|false|no|0)$/i.test(String(this.#parts.options.settings.hot_standby));
-  }
-
-  /** A kept server has its former port when it is still free. */
-  async #choosePort(): Promise<void> {
-    if (this.#hasRun) return;
-    if (this.#port === undefined || !(await isFree(this.#port))) this.#port = await freePort();
-  }
-
-  async #stop(mode: StopMode): Promise<void> {
-    const postmaster = this.#postmaster;
-    if (postmaster === undefined || postmaster.ended) return;
-    postmaster.thaw();
-    postmaster.signal(STOP_SIGNAL[mode]);
-    const { timeoutMs } = this.#parts.options;
-    if (!(await postmaster.untilEnded(timeoutMs))) {
-      throw await this.#error(`did not stop (${mode}) within ${timeoutMs} ms`);
-    }
-  }
-
-  /** `pg_ctl -w` waits in the same way; the line "ready to accept connections" in the log comes later or never. */
-  #untilReady(postmaster: Postmaster): Promise<void> {
-    const enough = this.#hot ? ['ready'] : ['ready', 'standby'];
+  async #attempt(): Promise<ServerRun> {
+    const { binaries, user, options, guard } = this.#parts;
+    await this.#directory.configure({
+      ...settingsFor(binaries.version),
+      ...options.settings,
+      ...(this.#primary !== undefined && { primary_conninfo: this.#conninfo(this.#primary.connection) }),
+      port: this.port,
+    });
+    const logStart = await this.#directory.logSize();
+    const postmaster = await Postmaster.start(binaries.postgres, this.#directory, user, guard);
+    const run = { directory: this.#directory, postmaster, logStart };
+    this.#run = run;
+    const enough = this.#isBlind ? ['ready', 'standby'] : ['ready'];
+    // `pg_ctl -w` waits in the same way; the line "ready to accept connections" in the log comes later or never.
     const ready = async (): Promise<boolean> => {
       const file = await readPostmasterFile(this.dataDirectory);
       return file?.pid === postmaster.pid && enough.includes(file.status);
     };
-    return this.#until(ready, postmaster, 'did not start');
+    const signal = this.#hasRun ? undefined : options.signal;
+    await untilTrue(ready, run, 'did not start', { timeoutMs: options.timeoutMs, signal });
+    return run;
   }
 
-  async #until(condition: () => Promise<boolean>, postmaster: Postmaster, what: string): Promise<void> {
-    const { timeoutMs, signal } = this.#parts.options;
-    const deadline = performance.now() + timeoutMs;
-    while (!(await condition())) {
-      if (postmaster.ended) throw await this.#error(`${what}: it ended`);
-      if (performance.now() > deadline) throw await this.#error(`${what} within ${timeoutMs} ms`);
-      await sleep(5, { signal: this.#hasRun ? undefined : signal, what: `starting ${this.name}` });
-    }
+  async #stop(mode: StopMode): Promise<void> {
+    const run = this.#run;
+    if (run === undefined || run.postmaster.ended) return;
+    run.postmaster.thaw();
+    run.postmaster.signal(STOP_SIGNAL[mode]);
+    const { timeoutMs } = this.#parts.options;
+    if (await run.postmaster.untilEnded(timeoutMs)) return;
+    throw await serverError(run, `did not stop (${mode}) within ${timeoutMs} ms`);
   }
 
-  async #error(what: string): Promise<EmbeddedServerError> {
-    const log = await this.#directory.logTail(this.#logStart, 4_000);
-    return new EmbeddedServerError(this.name, `${this.name} in ${this.#directory.folder} ${what}`, log);
+  /** A standby that can't be read, so nothing can be asked of it. */
+  get #isBlind(): boolean {
+    return isOff(this.#parts.options.settings.hot_standby);
+  }
+
+  #conninfo({ host, port, user, password }: EmbeddedConnection): string {
+    return `host=${host} port=${port} user=${user} password=${password} application_name=${this.name}`;
+  }
+
+  #remember(): Promise<void> {
+    return this.#directory.remember({ password: this.#password, port: this.#port, follows: this.#primary?.name });
   }
 
   async #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {

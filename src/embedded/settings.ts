@@ -22,3 +22,8 @@ export function settingsFor(version: number): Readonly<Record<string, ServerSett
     wal_log_hints: true,
   };
 }
+
+/** Whether a setting is given and means off, in one of the ways Postgres knows. */
+export function isOff(value: ServerSetting | undefined): boolean {
+  return value !== undefined && /^(off?|f(a(l(se?)?)?)?|no?|0)$/i.test(String(value));
+}

@@ -1,22 +1,21 @@
-import { chmod, mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { ConfigurationError } from '../errors.ts';
 import { throwIfAborted } from '../internal/sleep.ts';
 import { createDatabase } from './ask.ts';
 import { findBinaries } from './binaries.ts';
 import { DataDirectory } from './data-directory.ts';
 import { type EmbeddedConnection, EmbeddedServer, type ServerParts } from './embedded-server.ts';
+import { keptFolder, serverNames, standbyName, temporaryFolder } from './folders.ts';
 import { holdGuard } from './guard.ts';
 import { type EmbeddedOptions, resolveEmbeddedOptions } from './options.ts';
-import { canEnter, type ServerUser, serverUser } from './server-user.ts';
+import { serverUser } from './server-user.ts';
 
 /** Servers that belong to this process. */
 export interface Embedded {
   /** The folder of all of them. */
   readonly directory: string;
   readonly servers: readonly EmbeddedServer[];
-  /** Those made by `makeStandby`. */
+  /** Those made by `makeStandby`, also at an earlier time in a kept directory. */
   readonly standbys: readonly EmbeddedServer[];
   /** Connection settings, one entry for each of `servers`. */
   readonly connections: readonly EmbeddedConnection[];
@@ -49,81 +48,94 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
   const directory = temporary ? await temporaryFolder() : await keptFolder(resolve(resolved.directory!), user);
   const guard = holdGuard();
   if (temporary) guard.remove(directory);
-  const servers: EmbeddedServer[] = [];
+  const all = new Map<string, EmbeddedServer>();
   const standbys: EmbeddedServer[] = [];
 
-  let stopping: Promise<void> | undefined;
-  const stop = (): Promise<void> => {
-    stopping ??= (async () => {
-      const ended = await Promise.allSettled([...standbys, ...servers].map((server) => stopOrKill(server)));
+  const stop = once(async () => {
+    try {
+      // One that does not stop in time is killed; it then recovers at its next start.
+      await allOf(all.values(), (server) => server.stop().catch(() => server.kill()));
       if (temporary) await rm(directory, { recursive: true, force: true });
+    } finally {
       guard.release();
-      const failure = ended.find((each) => each.status === 'rejected');
-      if (failure !== undefined) throw failure.reason;
-    })();
-    return stopping;
-  };
+    }
+  });
   const parts: ServerParts = {
     binaries,
     user,
     options: resolved,
     guard,
-    adopt: async (make, of) => {
-      const standby = await make(`${of.name}-standby${standbys.length + 1}`);
+    standbyName: (of) => standbyName(directory, of),
+    adopt: (standby) => {
+      all.set(standby.name, standby);
       standbys.push(standby);
-      return standby;
     },
   };
-  const startOne = async (name: string): Promise<EmbeddedServer> => {
-    const data = new DataDirectory(name, join(directory, name), user);
-    await data.make();
-    if (!(await data.exists())) await data.initialise(binaries);
-    const server = new EmbeddedServer(data, await data.recall(), parts);
-    servers.push(server);
-    await server.start();
-    await createDatabase(server.connection);
-    return server;
-  };
 
-  const started = await Promise.allSettled(
-    Array.from({ length: resolved.servers }, (_, index) => startOne(`server${index + 1}`)),
-  );
-  const failure = started.find((each) => each.status === 'rejected');
-  if (failure !== undefined) {
+  try {
+    const names = await serverNames(directory, resolved.servers);
+    const opened = await allOf(names, (name) =>
+      openServer(new DataDirectory(name, join(directory, name), user), parts),
+    );
+    for (const { server } of opened) all.set(server.name, server);
+    await allOf(opened, (each) => startInRole(each, all));
+    const servers = names.slice(0, resolved.servers).map((name) => all.get(name)!);
+    standbys.push(...names.slice(resolved.servers).map((name) => all.get(name)!));
+    return {
+      directory,
+      servers,
+      standbys,
+      connections: servers.map((server) => server.connection),
+      makeStandby: (of) => of.makeStandby(),
+      stop,
+      [Symbol.asyncDispose]: stop,
+    };
+  } catch (error) {
     await stop().catch(() => {});
-    throw failure.reason;
+    throw error;
   }
-  servers.sort((a, b) => Number(a.name.slice(6)) - Number(b.name.slice(6)));
+}
+
+/** A server whose data is there, and whom it followed when it last ran. */
+interface Opened {
+  readonly server: EmbeddedServer;
+  readonly follows: string | undefined;
+}
+
+async function openServer(data: DataDirectory, parts: ServerParts): Promise<Opened> {
+  await data.make();
+  if (!(await data.exists())) await data.initialise(parts.binaries);
+  const known = await data.recall();
   return {
-    directory,
-    servers,
-    standbys,
-    connections: servers.map((server) => server.connection),
-    makeStandby: (of) => of.makeStandby(),
-    stop,
-    [Symbol.asyncDispose]: stop,
+    server: new EmbeddedServer(data, known, parts),
+    follows: (await data.isStandby()) ? known.follows : undefined,
   };
 }
 
-async function stopOrKill(server: EmbeddedServer): Promise<void> {
-  await server.stop().catch(() => server.kill());
+async function startInRole({ server, follows }: Opened, all: ReadonlyMap<string, EmbeddedServer>): Promise<void> {
+  const primary = follows === undefined ? undefined : all.get(follows);
+  if (primary !== undefined) {
+    // Its port is known once it runs.
+    await primary.start();
+    return server.follow(primary);
+  }
+  await server.start();
+  await createDatabase(server.connection);
 }
 
-/** Others may pass it, and not look into it: the server's user must reach its own folder. */
-async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'pg-hypervault-'));
-  await chmod(folder, 0o711);
-  return folder;
+/** Throws what failed first only when all have come to an end: nothing may go on behind the back of a clean-up. */
+async function allOf<Item, Result>(items: Iterable<Item>, work: (item: Item) => Promise<Result>): Promise<Result[]> {
+  const settled = await Promise.allSettled(Array.from(items, work));
+  return settled.map((each) => {
+    if (each.status === 'rejected') throw each.reason;
+    return each.value;
+  });
 }
 
-async function keptFolder(folder: string, user: ServerUser | undefined): Promise<string> {
-  await mkdir(folder, { recursive: true, mode: 0o711 });
-  if (await canEnter(user, folder)) return folder;
-  // The folder is given to us, so we may open it for passing through; those above are not.
-  await chmod(folder, (await stat(folder)).mode | 0o011);
-  if (await canEnter(user, folder)) return folder;
-  throw new ConfigurationError(
-    `startEmbedded: the servers run as the user ${user?.name ?? 'we are'}, who can't enter ${folder}; ` +
-      'give a directory that is not below a closed one',
-  );
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => {
+    done ??= work();
+    return done;
+  };
 }
