@@ -22,6 +22,7 @@ export class LaneHolder {
   /** The last lane was given up for callers who wait: the next one queues behind them. */
   #yielded = false;
   #idle: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(
     pool: ClientPool,
@@ -70,11 +71,17 @@ export class LaneHolder {
     const left = (this.#batches.get(lane) ?? 1) - 1;
     if (left > 0) return void this.#batches.set(lane, left);
     this.#batches.delete(lane);
-    if (lane !== this.#lane || !lane.usable || this.#pool.lanesStarveCallers) {
+    if (lane !== this.#lane || !lane.usable || this.#closed || this.#pool.lanesStarveCallers) {
       if (lane === this.#lane) this.#lane = undefined;
       return this.#giveBack(lane);
     }
     this.#idle = setTimeout(() => this.release(), IDLE_MS).unref();
+  }
+
+  /** Gives the client back as soon as what is on its way is answered. */
+  close(): void {
+    this.#closed = true;
+    this.release();
   }
 
   /** Gives an idle lane's client back to the pool. */

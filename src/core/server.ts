@@ -178,7 +178,7 @@ export class Server {
   async close(deadlineMs: number): Promise<void> {
     const closed = new ClosedError(`the datastore is disconnected from ${this.name}`);
     for (const gatherer of this.#gatherers) gatherer.close(closed);
-    for (const holder of this.#holders) holder.release();
+    for (const holder of this.#holders) holder.close();
     await this.pool.close(deadlineMs);
     await this.endpoint.close();
   }
