@@ -163,10 +163,10 @@ test('a backend that is stopped in its tracks (SIGSTOP) is found the same way', 
   await reader.backWithin(1_000);
 });
 
-test('a start while no server is there becomes a session once one is', async () => {
+test('a start while no server is there becomes a session once one is, long before the back-off ends', async () => {
   const proxy = await startProxy({ port: pair.primary.port });
   await proxy.refuse();
-  const hub = new NotificationHub({ hosts: [`127.0.0.1:${proxy.port}`], ...pair.login });
+  const hub = new NotificationHub({ hosts: [`127.0.0.1:${proxy.port}`], ...pair.login }, { backoffMs: 30_000 });
   onTestFinished(() => hub.close());
   const subscription = hub.subscribe('jobs', () => {});
   await waitFor(() => hub.state === 'backoff');

@@ -102,7 +102,9 @@ test('a fence refuses writes of a term that is over, and holds off the next whil
   await client.query('begin');
   await leader.fence(client, epoch);
   const heir = lease(connection);
-  await leader.close().catch(() => {});
+  await leader.close();
+  // Long enough for the lease to end and for the heir to try.
+  await new Promise((resolve) => setTimeout(resolve, TTL * 1.3));
   expect(heir.leading).toBe(false);
   await client.query('commit');
   await waitFor(() => heir.leading);
