@@ -4,10 +4,10 @@ import { delimiter, join } from 'node:path';
 
 const PACKAGES = {
   psql: 'postgresql-client',
-  pgbench: 'postgresql-15',
+  pgbench: 'postgresql',
   pg_basebackup: 'postgresql-client',
   pg_dump: 'postgresql-client',
-  pg_rewind: 'postgresql-15',
+  pg_rewind: 'postgresql',
   pgbouncer: 'pgbouncer',
   mariadbd: 'mariadb-server',
   'mariadb-install-db': 'mariadb-server',
