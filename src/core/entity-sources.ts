@@ -1,12 +1,13 @@
 import { InvalidArgumentError, SchemaError } from '../errors.ts';
 import { quoteIdentifier } from '../internal/quote.ts';
+import type { ClientPool } from './client-pool.ts';
 import { removeEntities, updateEntities } from './entity-changes.ts';
 import { entityReadSource } from './entity-reads.ts';
 import { insertUnderGivenIds, insertWithNewIds } from './entity-writes.ts';
 import type { ReadSource } from './gathered-reads.ts';
 import type { WriteSource } from './gathered-writes.ts';
 import { schemaName } from './schema-name.ts';
-import type { Server } from './server.ts';
+import type { SessionFacts } from './session.ts';
 
 /** How entities of one shard are written. */
 export interface EntityWrites {
@@ -19,15 +20,22 @@ export interface EntityWrites {
 /** Ids reserved by one call. */
 const MAX_RESERVED = 65_536;
 
+/** What is asked of the server whose shards these are. */
+export interface EntityHost {
+  readonly name: string;
+  readonly pool: ClientPool;
+  facts(): Promise<SessionFacts>;
+}
+
 /** The statements for entities of one server's shards, made once for each shard. */
 export class EntitySources {
-  readonly #server: Server;
+  readonly #server: EntityHost;
   readonly #epoch: number;
   readonly #prefix: string;
   readonly #reads = new Map<number, ReadSource>();
   readonly #writes = new Map<number, EntityWrites>();
 
-  constructor(server: Server, { epoch, schemaPrefix }: { readonly epoch: number; readonly schemaPrefix: string }) {
+  constructor(server: EntityHost, { epoch, schemaPrefix }: { readonly epoch: number; readonly schemaPrefix: string }) {
     this.#server = server;
     this.#epoch = epoch;
     this.#prefix = schemaPrefix;
