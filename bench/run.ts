@@ -1,7 +1,7 @@
 // npm run bench -- NAME … asks these questions; npm run bench asks all and rewrites bench/RESULTS.md.
 // A question is a file beside this one that exports `run(): Promise<object[]>`.
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { machine } from './support/machine.ts';
@@ -11,7 +11,7 @@ import { resultsPage } from './support/results-page.ts';
 const folder = import.meta.dirname;
 const self = 'run.ts';
 const questions = readdirSync(folder)
-  .filter((name) => name.endsWith('.ts') && name !== self)
+  .filter((name) => name.endsWith('.ts') && name !== self && asks(join(folder, name)))
   .map((name) => name.slice(0, -3))
   .sort();
 const words = process.argv.slice(2);
@@ -24,6 +24,11 @@ if (unknown.length > 0) {
   await ask(words[0]!);
 } else {
   await askAll(words.length === 0 ? questions : words);
+}
+
+/** A file beside the questions may also be part of one. */
+function asks(path: string): boolean {
+  return /^export (async function|const) run\b/m.test(readFileSync(path, 'utf8'));
 }
 
 async function ask(question: string): Promise<void> {

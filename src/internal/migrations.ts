@@ -5,7 +5,7 @@ import { type MigrationResult, type MigrationStep, runMigrations } from './migra
 import { packageVersion } from './package-version.ts';
 import { readSqlScope, type SqlScope } from './sql-files.ts';
 
-export { type Ledger, type LedgerRow, readLedger } from './migrations-ledger.ts';
+export { readLedger } from './migrations-ledger.ts';
 export {
   type MigrationResult,
   type MigrationStep,
