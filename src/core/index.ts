@@ -32,6 +32,7 @@ export {
   type SchemaVersion,
   type ServerSettings,
 } from './first-contact.ts';
+export { decodeHstore, encodeHstore, type HstoreBody } from './hstore.ts';
 export { type InstallResult, install } from './install.ts';
 export { type InstallControlOptions, installControl } from './install-control.ts';
 export type { InstallOptions, InstallProgress } from './install-options.ts';
