@@ -71,4 +71,9 @@ export const COMMANDS: readonly CommandRow[] = [
     summary: 'compare the shard map with what the shards say of themselves',
     load: async () => (await import('./fsck.ts')).defineFsck,
   },
+  {
+    name: 'kv',
+    summary: 'versioned settings: list, show, edit, history, rollback, watch, serve',
+    load: async () => (await import('./kv.ts')).defineKv,
+  },
 ];

@@ -26,6 +26,10 @@ export class Output {
     this.#colors = pc.createColors(pc.isColorSupported && streams.stdout.isTTY === true && !json);
   }
 
+  get stdout(): NodeJS.WriteStream {
+    return this.#streams.stdout;
+  }
+
   get stderr(): NodeJS.WriteStream {
     return this.#streams.stderr;
   }

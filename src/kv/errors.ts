@@ -105,12 +105,15 @@ export class RevisionCompactedError extends HypervaultError {
 /** The commit server answered with something other than success. */
 export class HttpStorageError extends HypervaultError {
   readonly status: number;
+  /** The words beside the status, e.g. `Not Found`. */
+  readonly reason: string;
   /** The body of the answer, at most its first 4096 characters. */
   readonly body: string;
 
   constructor(status: number, reason: string, body: string, options?: HypervaultErrorOptions) {
     super('HTTP_STORAGE', `HTTP request failed: ${status} ${reason}: ${body.slice(0, 4096)}`, options);
     this.status = status;
+    this.reason = reason;
     this.body = body.slice(0, 4096);
   }
 }

@@ -4,7 +4,8 @@ import { Commit, type CommitInput } from './commit.ts';
 import { CommitFormatError, HttpStorageError, UnsupportedByStorageError } from './errors.ts';
 import type { HttpAnswer } from './http/client.ts';
 import { commitHeaders, metaFromHeaders } from './http/commit-headers.ts';
-import { fromCommitJson, toCommitJson } from './http/commit-json.ts';
+import { fromCommitJson, toCommitJson, withPayload } from './http/commit-json.ts';
+import { REVISION_HEADER } from './http/exchange.ts';
 import { assertSuccess, keyPath, parseJsonObject, queryOf, Remote, type RemoteOptions } from './http/remote.ts';
 import { watchRemote } from './http/remote-watch.ts';
 import type {
@@ -84,24 +85,24 @@ export class HttpCommitStorage<V = Buffer> implements CommitJournal<V> {
     };
     for (let at = 0; at < flat.length; at += 2) headers[flat[at]!] = flat[at + 1]!;
     const path = `${keyPath(commit.key)}/${commit.version}`;
-    assertSuccess(await this.#remote.call({ method: 'POST', path, headers, body }, options));
-    return commit;
+    const answer = await this.#remote.call({ method: 'POST', path, headers, body }, options);
+    assertSuccess(answer);
+    // The server has the last word: the author may be that of the token.
+    const revision = answer.header(REVISION_HEADER.toLowerCase());
+    return withPayload({ ...parseJsonObject(answer.body), revision }, commit.payload, this.codec);
   }
 
   async saveAll(inputs: readonly CommitInput[], { compare = {}, signal }: SaveAllOptions = {}): Promise<Commit<V>[]> {
     const commits = inputs.map((input) => new Commit<V>(input, this.codec));
     if (commits.length === 0) return [];
     const compared = compare instanceof Map ? Object.fromEntries(compare) : compare;
-    const both = { utf8: false, base64: true };
-    const body = { commits: commits.map((commit) => toCommitJson(commit, both)), compare: compared };
+    const forms = { utf8: false, base64: true };
+    const body = { commits: commits.map((commit) => toCommitJson(commit, forms)), compare: compared };
     const headers = { 'Content-Type': 'application/json' };
     const call = { method: 'POST', path: '/-/commits', headers, body: Buffer.from(JSON.stringify(body)) } as const;
     const { commits: saved } = this.#json(await this.#remote.call(call, { signal }));
     if (!Array.isArray(saved) || saved.length !== commits.length) throw unreadable('commits');
-    return commits.map((commit, index) => {
-      const { revision } = saved[index] as { revision?: unknown };
-      return fromCommitJson({ ...toCommitJson(commit, both), revision }, this.codec);
-    });
+    return commits.map(({ payload }, index) => withPayload(saved[index], payload, this.codec));
   }
 
   async history(key: string, { before, limit, signal }: HistoryOptions = {}): Promise<Commit<V>[]> {
@@ -150,7 +151,7 @@ export class HttpCommitStorage<V = Buffer> implements CommitJournal<V> {
       // A Rainer server knows no prefixes.
       if (key.startsWith(prefix ?? '')) heads.set(key, fromCommitJson(json, this.codec));
     }
-    const revision = answer.header('x-hypervault-revision');
+    const revision = answer.header(REVISION_HEADER.toLowerCase());
     return {
       heads: new Map([...heads].sort(([a], [b]) => (a < b ? -1 : 1))),
       revision: revision === undefined ? undefined : BigInt(revision),

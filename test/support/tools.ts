@@ -13,6 +13,7 @@ const PACKAGES = {
   'mariadb-install-db': 'mariadb-server',
   chromium: 'chromium',
   openssl: 'openssl',
+  python3: 'python3',
 } as const;
 
 export type Tool = keyof typeof PACKAGES;

@@ -29,19 +29,19 @@ export function toCommitJson(commit: Commit<unknown>, { utf8, base64 }: PayloadF
 
 /** @throws CommitFormatError, InvalidArgumentError */
 export function fromCommitJson<V>(json: unknown, codec: ValueCodec<V> | undefined): Commit<V> {
+  const { key, empty } = parseCommitMeta(json);
+  const { payload_base64: payload } = json as Record<string, unknown>;
+  if (empty) return withPayload(json, null, codec);
+  if (typeof payload !== 'string') throw new CommitFormatError(`the answer has no payload_base64 for ${key}`);
+  return withPayload(json, Buffer.from(payload, 'base64'), codec);
+}
+
+/** The commit that an answer describes, whose payload is known already. @throws CommitFormatError, InvalidArgumentError */
+export function withPayload<V>(json: unknown, payload: Buffer | null, codec: ValueCodec<V> | undefined): Commit<V> {
   const meta = parseCommitMeta(json);
-  const { revision, payload_base64: payload } = json as Record<string, unknown>;
-  if (!meta.empty && typeof payload !== 'string') {
-    throw new CommitFormatError(`the answer has no payload_base64 for ${meta.key}`);
-  }
-  return new Commit<V>(
-    {
-      ...meta,
-      payload: meta.empty ? null : Buffer.from(String(payload), 'base64'),
-      revision: typeof revision === 'string' ? BigInt(revision) : undefined,
-    },
-    codec,
-  );
+  const { revision } = json as Record<string, unknown>;
+  const known = typeof revision === 'string' && /^\d{1,19}$/.test(revision);
+  return new Commit<V>({ ...meta, payload, revision: known ? BigInt(revision) : undefined }, codec);
 }
 
 /**

@@ -23,6 +23,9 @@ export function headerLookup(request: IncomingMessage): HeaderLookup {
   return (name) => request.headersDistinct[name]?.[0];
 }
 
+/** The revision a list stands at, or that a saved commit was given: a watch after it misses nothing. */
+export const REVISION_HEADER = 'X-Hypervault-Revision';
+
 const TEXT = 'text/plain; charset=UTF-8';
 const JSON_TYPE = 'application/json';
 

@@ -1,11 +1,8 @@
 import type { Commit } from '../commit.ts';
 import { isJournal } from '../storage.ts';
 import { toCommitJson } from './commit-json.ts';
-import { answerJson, type Exchange } from './exchange.ts';
+import { answerJson, type Exchange, REVISION_HEADER } from './exchange.ts';
 import { queryYesNo } from './query.ts';
-
-/** Says which revision a list stands at: a watch after it misses nothing. */
-export const REVISION_HEADER = 'X-Hypervault-Revision';
 
 /**
  * `GET /`: the newest commit of every key, or of those with a `prefix`; from the mirror when there is one, which knows

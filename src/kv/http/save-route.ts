@@ -3,7 +3,7 @@ import { Commit } from '../commit.ts';
 import { parseIsoTime } from '../iso-time.ts';
 import { readBody } from './body.ts';
 import { type HeaderLookup, readTextHeader } from './commit-headers.ts';
-import { answerJson, type Exchange, headerLookup } from './exchange.ts';
+import { answerJson, type Exchange, headerLookup, REVISION_HEADER } from './exchange.ts';
 import { answeringConflicts } from './journal-of.ts';
 import { Refusal } from './refusal.ts';
 import { parseVersion } from './target.ts';
@@ -18,8 +18,10 @@ export async function postVersion(exchange: Exchange): Promise<void> {
   const body = await readBody(request, { maxBytes: options.maxPayloadBytes, timeoutMs: options.bodyTimeoutMs });
   const commit = commitOf(exchange, version, body, header);
   await answeringConflicts(exchange, async () => {
-    await options.storage.save(commit);
-    answerJson(exchange, 200, JSON.stringify(commit.meta));
+    // A storage of somebody's own, in plain JavaScript, may return nothing.
+    const revision = ((await options.storage.save(commit)) as Commit<unknown> | undefined)?.revision;
+    const headers = revision === undefined ? [] : [REVISION_HEADER, String(revision)];
+    answerJson(exchange, 200, JSON.stringify(commit.meta), headers);
   });
 }
 

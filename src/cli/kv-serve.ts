@@ -1,0 +1,144 @@
+import { readFile } from 'node:fs/promises';
+import { parse } from 'yaml';
+import { ConfigurationError } from '../errors.ts';
+import {
+  type AccessRights,
+  type CommitToken,
+  jsonCodec,
+  jsonObjectCodec,
+  MemoryCommitStorage,
+  openKv,
+  type ServeOptions,
+  serveCommits,
+  type ValueCodec,
+} from '../kv/index.ts';
+import { wholeNumber } from './arguments.ts';
+import { type CliContext, type DefineCommand, subcommand, withConfig } from './context.ts';
+import { UsageError } from './usage-error.ts';
+
+interface ServeCommandOptions {
+  readonly listen: string;
+  readonly base: string;
+  readonly database?: string;
+  readonly memory?: boolean;
+  readonly config?: string;
+  readonly table?: string;
+  readonly cached?: boolean;
+  readonly payload: string;
+  readonly tokens?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly maxPayload?: number;
+  readonly install: boolean;
+}
+
+const CODECS: Readonly<Record<string, ValueCodec<unknown> | undefined>> = {
+  any: undefined,
+  json: jsonCodec(),
+  'json-object': jsonObjectCodec,
+};
+
+/** `kv serve`: the commit server, until Ctrl-C. */
+export const defineKvServe: DefineCommand = (group, context) => {
+  withConfig(subcommand(group, 'serve'))
+    .description('serve keys over HTTP, with a web page, for pyrainer and everyone else')
+    .option('--listen <host:port>', 'where; port 0 takes a free one', '127.0.0.1:8080')
+    .option('--base <path>', 'the path the keys are under, e.g. /diary', '')
+    .option('--database <url>', 'postgres://…, where the keys are kept (or --config)')
+    .option('--memory', 'keep the keys in memory: they are gone with the process')
+    .option('--table <name>', 'the namespace of the keys in the database')
+    .option('--cached', 'answer reads of newest versions from a live mirror; removed keys are 404 then')
+    .option('--payload <kind>', `what payloads must be: ${Object.keys(CODECS).join(' | ')}`, 'any')
+    .option('--tokens <file>', 'YAML: who may do what (tokens: token, author, read, write; anonymous: read, write)')
+    .option('--tls-cert <file>', 'PEM: serve https with this certificate')
+    .option('--tls-key <file>', 'PEM: and this key')
+    .option('--max-payload <bytes>', 'longest payload taken', wholeNumber('--max-payload', 1))
+    .option('--no-install', 'do not make the tables when they are missing')
+    .action((options: ServeCommandOptions) => serve(options, context));
+};
+
+async function serve(options: ServeCommandOptions, context: CliContext): Promise<void> {
+  const { output, signal } = context;
+  if (!Object.hasOwn(CODECS, options.payload)) {
+    throw new UsageError(`--payload: ${JSON.stringify(options.payload)} is none of ${Object.keys(CODECS).join(', ')}`);
+  }
+  const codec = CODECS[options.payload];
+  await using source = await openSource(options, codec, context);
+  const running = await serveCommits({
+    ...parseListen(options.listen),
+    ...(await readTls(options)),
+    ...(await readTokens(options.tokens)),
+    ...source.served,
+    basePath: options.base,
+    maxPayloadBytes: options.maxPayload,
+    logger: {
+      debug() {},
+      warn: ({ error }: { error?: unknown }, message) => output.warn(`${message}: ${String(error)}`),
+    },
+  });
+  try {
+    output.value({ url: running.url }, ({ url }) => `serving ${url}`);
+    if (!signal.aborted)
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  } finally {
+    await running.close();
+  }
+}
+
+interface Source extends AsyncDisposable {
+  readonly served: Pick<ServeOptions, 'storage' | 'mirror'>;
+}
+
+async function openSource(
+  { memory, database, config, table, cached, install }: ServeCommandOptions,
+  codec: ValueCodec<unknown> | undefined,
+  context: CliContext,
+): Promise<Source> {
+  if (memory) {
+    if (database !== undefined || cached) throw new UsageError('--memory: it takes neither --database nor --cached');
+    return { served: { storage: new MemoryCommitStorage({ codec }) }, [Symbol.asyncDispose]: async () => {} };
+  }
+  const connection = database ?? (await controlOf(config, context));
+  const kv = await openKv({ connection, install, codec, ...(table !== undefined && { table }) });
+  const mirror = cached ? await kv.mirror({ signal: context.signal }) : undefined;
+  return { served: { storage: kv.storage, mirror }, [Symbol.asyncDispose]: () => kv.close() };
+}
+
+async function controlOf(config: string | undefined, context: CliContext) {
+  if (config === undefined && !context.environment.HYPERVAULT_CONFIG) {
+    throw new UsageError('where are the keys kept? Say --database URL, --config FILE, or --memory');
+  }
+  const { control } = await context.configuration({ config });
+  if (control === undefined) throw new UsageError('the configuration names no control database');
+  return control;
+}
+
+function parseListen(text: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  if (match === null || Number(match[3]) > 65_535) {
+    throw new UsageError(`--listen: ${JSON.stringify(text)} is not HOST:PORT, e.g. 127.0.0.1:8080 or [::1]:8080`);
+  }
+  return { host: match[1] ?? match[2]!, port: Number(match[3]) };
+}
+
+async function readTls({ tlsCert, tlsKey }: ServeCommandOptions): Promise<Pick<ServeOptions, 'tls'>> {
+  if (tlsCert === undefined && tlsKey === undefined) return {};
+  if (tlsCert === undefined || tlsKey === undefined) throw new UsageError('--tls-cert and --tls-key go together');
+  return { tls: { cert: await readFileOf('--tls-cert', tlsCert), key: await readFileOf('--tls-key', tlsKey) } };
+}
+
+async function readTokens(file: string | undefined): Promise<Pick<ServeOptions, 'tokens' | 'anonymous'>> {
+  if (file === undefined) return {};
+  const json: unknown = parse((await readFileOf('--tokens', file)).toString());
+  const { tokens, anonymous } = (json ?? {}) as { tokens?: unknown; anonymous?: AccessRights };
+  if (!Array.isArray(tokens)) throw new ConfigurationError(`${file}: there is no list "tokens"`);
+  return { tokens: tokens as CommitToken[], anonymous };
+}
+
+async function readFileOf(option: string, path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new UsageError(`${option}: ${(cause as Error).message}`, { cause });
+  }
+}
