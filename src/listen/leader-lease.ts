@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { AbortedError, ClosedError, ConfigurationError, SchemaError } from '../errors.ts';
 import type { Endpoint } from '../internal/endpoint/endpoint.ts';
 import type { ConnectionSettings } from '../internal/endpoint/settings.ts';
+import { linkSignals } from '../internal/link-signals.ts';
 import { sleep } from '../internal/sleep.ts';
 import { SQLSTATE, SV, sqlStateOf } from '../internal/sqlstate.ts';
 import { TypedEmitter } from '../internal/typed-emitter.ts';
@@ -163,8 +164,8 @@ export class LeaderLease extends TypedEmitter<LeaderLeaseEvents> {
         this.#failing = true;
         waitMs = Math.min(waitMs, 1_000 * (0.5 + Math.random() / 2));
       }
-      const signal = AbortSignal.any([this.#stop.signal, this.#hurry.signal]);
-      await sleep(waitMs, { signal }).catch(() => {});
+      using stop = linkSignals([this.#stop.signal, this.#hurry.signal]);
+      await sleep(waitMs, { signal: stop.signal }).catch(() => {});
     }
   }
 
@@ -192,9 +193,9 @@ export class LeaderLease extends TypedEmitter<LeaderLeaseEvents> {
 
   async #ask<Row extends object>(text: string, values: unknown[]): Promise<Row[]> {
     const limitMs = Math.ceil(this.#ttlMs / 3);
-    const signal = AbortSignal.timeout(limitMs);
+    using limit = linkSignals([], limitMs);
     try {
-      return (await this.#connector.query<Row>(text, values, { limitMs, signal })).rows;
+      return (await this.#connector.query<Row>(text, values, { limitMs, signal: limit.signal })).rows;
     } catch (error) {
       // Only our own limit fires that signal; what it cut short says more than "aborted".
       throw error instanceof AbortedError ? (error.cause ?? error) : error;

@@ -1,5 +1,6 @@
 import { Backoff } from '../internal/backoff.ts';
 import type { Endpoint } from '../internal/endpoint/endpoint.ts';
+import { linkSignals } from '../internal/link-signals.ts';
 import { sleep } from '../internal/sleep.ts';
 import { TypedEmitter } from '../internal/typed-emitter.ts';
 import type { ListeningSession } from './listening-session.ts';
@@ -152,7 +153,8 @@ export class SessionLoop extends TypedEmitter<{ state: StateChange }> {
     this.#change(outage.onlyStandbys ? 'standby' : 'backoff', reason, error);
     this.#wake = new AbortController();
     this.#attemptEnded();
-    const signal = AbortSignal.any([this.#stop.signal, this.#wake.signal]);
+    using stop = linkSignals([this.#stop.signal, this.#wake.signal]);
+    const { signal } = stop;
     await waitForServer(this.#endpoint, outage.hosts, { maxMs, rolePollMs, since: this.#downSince, signal });
   }
 
@@ -167,8 +169,8 @@ export class SessionLoop extends TypedEmitter<{ state: StateChange }> {
 
   async #pause(ms: number): Promise<void> {
     this.#wake = new AbortController();
-    const signal = AbortSignal.any([this.#stop.signal, this.#wake.signal]);
-    await sleep(ms, { signal }).catch(() => {});
+    using stop = linkSignals([this.#stop.signal, this.#wake.signal]);
+    await sleep(ms, { signal: stop.signal }).catch(() => {});
   }
 
   #givenUp(error: unknown): boolean {

@@ -4,6 +4,7 @@ import type { Endpoint } from '../internal/endpoint/endpoint.ts';
 import type { HostAddress } from '../internal/endpoint/hosts.ts';
 import { openSession } from '../internal/endpoint/session.ts';
 import { withinLimit } from '../internal/endpoint/waiting.ts';
+import { linkSignals } from '../internal/link-signals.ts';
 import { sleep } from '../internal/sleep.ts';
 import type { HostState } from './outage.ts';
 
@@ -29,7 +30,8 @@ export async function waitForServer(
   { maxMs, rolePollMs, since, signal }: WaitOptions,
 ): Promise<void> {
   const over = new AbortController();
-  const stop = AbortSignal.any([signal, over.signal]);
+  using either = linkSignals([signal, over.signal]);
+  const stop = either.signal;
   const watches = hosts.flatMap(({ host, state }) => {
     if (state === 'refused') return [knock(host, () => pauseAfter(since, MAX_KNOCK_MS), stop)];
     if (state === 'standby') return [promotion(endpoint, host, () => pauseAfter(since, rolePollMs), stop)];

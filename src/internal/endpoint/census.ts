@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { linkSignals } from '../link-signals.ts';
 import { askHost, type HostReport } from './host-report.ts';
 import type { ResolvedSettings } from './resolve.ts';
 
@@ -18,7 +19,8 @@ export async function takeCensus(
   signal?: AbortSignal,
 ): Promise<readonly HostReport[]> {
   const enough = new AbortController();
-  const stop = signal ? AbortSignal.any([signal, enough.signal]) : enough.signal;
+  using either = linkSignals([signal, enough.signal]);
+  const stop = either.signal;
   const reports: HostReport[] = [];
   let onGood = (): void => {};
   const good = new Promise<void>((resolve) => {

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { ClosedError, ServerUnavailableError } from '../../errors.ts';
 import { destroyClient } from '../client-guard.ts';
+import { linkSignals } from '../link-signals.ts';
 import { throwIfAborted } from '../sleep.ts';
 import { TypedEmitter } from '../typed-emitter.ts';
 import { connectionError } from './connection-error.ts';
@@ -139,12 +140,12 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
   }
 
   async #connect(signal: AbortSignal | undefined, pipeline: boolean): Promise<pg.Client> {
+    const { connectTimeoutMs } = this.#settings;
     for (let again = false; ; again = true) {
       const { host, remembered } = await this.hostToTry(signal);
-      const limit = remembered ? AbortSignal.timeout(Math.min(TRUST_MS, this.#settings.connectTimeoutMs)) : undefined;
-      const stop = limit && signal ? AbortSignal.any([limit, signal]) : (limit ?? signal);
+      using stop = linkSignals([signal], remembered ? Math.min(TRUST_MS, connectTimeoutMs) : undefined);
       try {
-        const client = await openSession(this.#settings, host, { signal: stop, pipeline, ...this.#hooks });
+        const client = await openSession(this.#settings, host, { signal: stop.signal, pipeline, ...this.#hooks });
         await this.admit(client);
         return client;
       } catch (error) {

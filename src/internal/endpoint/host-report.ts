@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { destroyClient, endClient } from '../client-guard.ts';
+import { linkSignals } from '../link-signals.ts';
 import { SQLSTATE, sqlStateOf } from '../sqlstate.ts';
 import type { HostAddress } from './hosts.ts';
 import type { ResolvedSettings } from './resolve.ts';
@@ -71,7 +72,8 @@ export async function askSession(client: pg.Client, host: HostAddress): Promise<
 
 /** Connects to one host, asks who it is, and leaves. Never rejects; bounded by `connectTimeoutMs` as a whole. */
 export async function askHost(settings: ResolvedSettings, host: HostAddress, signal: AbortSignal): Promise<HostReport> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(settings.connectTimeoutMs)]);
+  using either = linkSignals([signal], settings.connectTimeoutMs);
+  const limit = either.signal;
   let client: pg.Client | undefined;
   const onAbort = (): void => client && destroyClient(client);
   try {

@@ -2,6 +2,7 @@ import pg from 'pg';
 import Pool from 'pg-pool';
 import { HypervaultError, ServerUnavailableError, TimeoutError } from '../../errors.ts';
 import { destroyClient } from '../client-guard.ts';
+import { linkSignals } from '../link-signals.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { HostAddress } from './hosts.ts';
 import { retryWithin } from './waiting.ts';
@@ -133,7 +134,8 @@ function clientClassFor(endpoint: Endpoint, waitTimeoutMs: number): Pool.ClientL
 
 /** Waits for a host with the role; when the time is up, says why there was none. */
 async function hostWithin(endpoint: Endpoint, waitTimeoutMs: number): Promise<HostAddress> {
-  const limit = AbortSignal.timeout(Math.ceil(waitTimeoutMs));
+  using either = linkSignals([], waitTimeoutMs);
+  const limit = either.signal;
   let last: unknown;
   try {
     return await retryWithin(waitTimeoutMs, limit, async () => {
