@@ -108,8 +108,8 @@ export class LaneSet {
       },
       (error: unknown) => {
         this.#opening -= 1;
-        // Somebody may have to be told; with a session left the rest goes on.
-        if (this.#lanes.size > 0) return this.#dispatch();
+        // With a session left the work goes on when that is free; else whoever waits has to be told.
+        if ([...this.#lanes].some((lane) => lane.usable)) return;
         for (const { reject } of this.#waiting.splice(0)) reject(error);
       },
     );

@@ -39,7 +39,7 @@ create table :"schema".hv_slices (
   -- grows with each owner: what an earlier one still sends is refused
   term bigint not null default 0,
   expires_at timestamptz,
-  -- how often in a row an owner died at this very position
+  -- how often in a row an owner died within 1000 positions of where it began
   crashes integer not null default 0,
   taken_at bigint,
   primary key (group_id, slice)

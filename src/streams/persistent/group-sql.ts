@@ -21,7 +21,7 @@ export interface SliceLease {
   readonly done: readonly bigint[];
   readonly upto: bigint | undefined;
   readonly term: bigint;
-  /** How often in a row a consumer died at this position. */
+  /** How often in a row a consumer died near this position. */
   readonly crashes: number;
   /** Above this consumer's share: to be given back. */
   readonly shed: boolean;

@@ -77,7 +77,7 @@ export class ShardConsumer implements DeliveryOwner {
     this.#reload = reload;
     this.#settings = sql.group.settings;
     this.#revision = sql.group.revision;
-    this.#slices = new SliceSet(maxInFlight, (slice) => this.#onLost(slice));
+    this.#slices = new SliceSet((slice) => this.#onLost(slice));
     this.#reader = new SliceReader(shards, sql, { source, slices: this.#slices, maxInFlight, options: this.#forever });
     this.#retries = new RetryLine(this, sql, (streamId) => this.#keyOf(streamId), shards.epoch);
     this.#settlements = new Settlements(
@@ -297,9 +297,9 @@ export class ShardConsumer implements DeliveryOwner {
     const deliveries: Delivery[] = [];
     for (const { slice, position, streamId, row } of events) {
       if (slice.lost || slice.done.has(position)) continue;
-      // The first event behind the position is taken to be what killed the last consumer.
-      const attempts = slice.crashes;
-      slice.crashes = 0;
+      // The first event behind the position is what killed the last consumer.
+      const { attempts } = slice;
+      slice.attempts = 0;
       const event = new RecordedEvent(row, this.#shards.epoch, { retryCount: attempts });
       deliveries.push(
         readyDelivery({ owner: this, event, position, eventId: row.id, key: this.#keyOf(streamId), attempts, slice }),

@@ -4,12 +4,10 @@ import { SliceState } from './slice-state.ts';
 /** The slices of one consumer in one shard. */
 export class SliceSet {
   readonly #slices = new Map<number, SliceState>();
-  readonly #maxInFlight: number;
   readonly #onLost: (slice: SliceState) => void;
 
   /** @param onLost - the slice went to somebody else: nothing of it will be settled here */
-  constructor(maxInFlight: number, onLost: (slice: SliceState) => void) {
-    this.#maxInFlight = maxInFlight;
+  constructor(onLost: (slice: SliceState) => void) {
     this.#onLost = onLost;
   }
 
@@ -32,7 +30,7 @@ export class SliceSet {
   }
 
   take(lease: SliceLease): SliceState {
-    const slice = new SliceState(lease, this.#maxInFlight);
+    const slice = new SliceState(lease);
     this.#slices.set(slice.slice, slice);
     return slice;
   }

@@ -1,6 +1,9 @@
 import type { Delivery } from './delivery.ts';
 import type { SliceLease } from './group-sql.ts';
 
+/** As many as hv_beat counts as "near where it began". */
+const CAREFUL_EVENTS = 1_000;
+
 /** A slice in the hands of this consumer: how far it was read, what of that is settled, how far that is written down. */
 export class SliceState {
   readonly slice: number;
@@ -12,9 +15,9 @@ export class SliceState {
   readTo: bigint;
   /** Everything up to here is written down as settled. */
   savedTo: bigint;
-  /** Tries that the first event behind the position has cost consumers their lives. */
-  crashes: number;
-  /** So many events are dealt out one by one, since one of them may be what killed the last consumer. */
+  /** Tries that the first event behind the position has cost: its consumers died. */
+  attempts: number;
+  /** So many events are dealt out one by one, each written down before the next: one of them may be deadly. */
   careful: number;
   /** Its events may be read. */
   readable = true;
@@ -27,15 +30,16 @@ export class SliceState {
   #deliveries: Delivery[] = [];
   #first = 0;
 
-  constructor({ slice, position, done, upto, term, crashes }: SliceLease, maxInFlight: number) {
+  constructor({ slice, position, done, upto, term, crashes }: SliceLease) {
     this.slice = slice;
     this.term = term;
     this.upto = upto;
     this.done = new Set(done);
     this.readTo = position;
     this.savedTo = position;
-    this.crashes = crashes;
-    this.careful = crashes > 0 ? maxInFlight : 0;
+    // One death means nothing. After two the events are dealt out with care; who dies then names the culprit.
+    this.attempts = crashes > 2 ? crashes : 0;
+    this.careful = crashes > 1 ? CAREFUL_EVENTS : 0;
   }
 
   /** Events read and not yet behind the position. */

@@ -97,7 +97,7 @@ begin
       set
         crashes = case
           when l.owner is null then 0
-          when l.position = l.taken_at then l.crashes + 1
+          when l.position < l.taken_at + 1000 then l.crashes + 1
           else 1
         end,
         taken_at = l.position,

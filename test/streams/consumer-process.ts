@@ -1,0 +1,16 @@
+// A process that works off a group until it is killed: prints each event's body, acknowledges it, dies hard on request.
+// Arguments: connection as JSON, group, source, body that kills ('-' for none).
+import process from 'node:process';
+import { Datastore } from '../../src/core/index.ts';
+import { connect } from '../../src/streams/index.ts';
+
+const [connection, group, source, deadly] = process.argv.slice(2);
+const datastore = new Datastore([JSON.parse(connection!)]);
+const store = await connect({ datastore });
+const sub = await store.connectSubscription(group!, source!, { label: 'child', maxInFlight: 4 });
+process.stdout.write('ready\n');
+for await (const event of sub.events) {
+  if (String(event.json()) === deadly) process.kill(process.pid, 'SIGKILL');
+  process.stdout.write(`${event.json()}\n`);
+  await sub.ack(event);
+}
