@@ -1,6 +1,7 @@
 import type { Cursor, Datastore } from '../core/index.ts';
 import { AbortedError, ClosedError } from '../errors.ts';
 import { Backoff } from '../internal/backoff.ts';
+import { linkSignals } from '../internal/link-signals.ts';
 import { quoteIdentifier } from '../internal/quote.ts';
 import { sleep } from '../internal/sleep.ts';
 import { explained, failureKind } from './failure.ts';
@@ -102,14 +103,24 @@ export class Shards {
 
   /** Does something again until it succeeds, fails for good, or the time is over. */
   async persist<T>(attempt: () => Promise<T>, { signal, until }: RunOptions = {}): Promise<T> {
+    // Without a signal the lanes settle everything when they close.
+    if (signal === undefined) return this.#persist(attempt, this.closing, undefined, until);
+    using linked = linkSignals([signal, this.closing]);
+    return await this.#persist(() => abortable(attempt(), linked.signal), linked.signal, signal, until);
+  }
+
+  async #persist<T>(
+    attempt: () => Promise<T>,
+    stop: AbortSignal,
+    signal: AbortSignal | undefined,
+    until: number | undefined,
+  ): Promise<T> {
     const backoff = new Backoff({ baseMs: 20, maxMs: 1_000 });
-    const stop = signal === undefined ? this.closing : AbortSignal.any([signal, this.closing]);
     for (let deadline = until; ; ) {
       if (stop.aborted) throw this.stopError(signal);
       const { epoch } = this.#datastore.map;
       try {
-        // Without a signal the lanes settle everything when they close.
-        return await (signal === undefined ? attempt() : abortable(attempt(), stop));
+        return await attempt();
       } catch (error) {
         if (stop.aborted) throw this.stopError(signal);
         const kind = failureKind(error);
