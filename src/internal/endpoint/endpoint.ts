@@ -12,7 +12,8 @@ import { LiveSessions } from './live-sessions.ts';
 import { Locator, type LocatorEvents } from './locator.ts';
 import { EndpointPool, type EndpointPoolOptions } from './pool.ts';
 import { type ResolvedSettings, resolveSettings } from './resolve.ts';
-import { factsOf, openSession, type SessionHooks, watchSession } from './session.ts';
+import { RoleCheck } from './role-check.ts';
+import { factsOf, openSession, type SessionHooks, setPipeline, watchSession } from './session.ts';
 import type { ConnectionSettings } from './settings.ts';
 import { retryWithin, withinLimit } from './waiting.ts';
 
@@ -45,6 +46,7 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
   readonly #settings: ResolvedSettings;
   readonly #locator: Locator;
   readonly #sessions = new LiveSessions();
+  readonly #roleCheck: RoleCheck;
   readonly #pools = new Set<EndpointPool>();
   readonly #hooks: SessionHooks = {
     onLost: (client, error) => {
@@ -54,17 +56,21 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
     onRefusedWrite: (client) => this.#refused(client),
   };
   #connectedBefore = false;
-  #roleCheck: NodeJS.Timeout | undefined;
   #closed = false;
 
   /** @throws ConfigurationError; does no I/O */
   constructor(settings: ConnectionSettings) {
     super();
     this.#settings = resolveSettings(settings);
-    this.#locator = new Locator(this.#settings);
+    this.#locator = new Locator(this.#settings, this.#hooks);
     this.#locator.on('moved', (event) => {
       this.#leaveOtherHosts(event.to);
       this.emit('moved', event);
+    });
+    const { roleCheckMs, targetRole } = this.#settings;
+    this.#roleCheck = new RoleCheck(this.#onlyHost || targetRole === 'any' ? 0 : roleCheckMs, {
+      needed: () => this.#sessions.size > 0,
+      look: () => this.#locator.locate().catch(() => {}),
     });
     this.#locator.on('splitBrain', (event) => this.emit('splitBrain', event));
   }
@@ -104,7 +110,7 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
    */
   async locate(signal?: AbortSignal): Promise<HostAddress> {
     const only = this.#onlyHost;
-    return only ?? (await this.#locator.locate(signal)).host;
+    return only ?? (await this.#locator.locate({ signal })).host;
   }
 
   /** Whether a session is alive and on the host with the role; pools ask before they lend one again. */
@@ -134,7 +140,7 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
   /** Ends the pools made here, after the work in hand; sessions lent by {@link connect} belong to their callers. */
   async close(): Promise<void> {
     this.#closed = true;
-    clearInterval(this.#roleCheck);
+    this.#roleCheck.stop();
     this.#locator.close();
     await Promise.all([...this.#pools].map((pool) => pool.close()));
   }
@@ -142,10 +148,13 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
   async #connect(signal: AbortSignal | undefined, pipeline: boolean): Promise<pg.Client> {
     const { connectTimeoutMs } = this.#settings;
     for (let again = false; ; again = true) {
-      const { host, remembered } = await this.hostToTry(signal);
+      const { host, remembered } = await this.hostToTry({ signal, session: true });
       using stop = linkSignals([signal], remembered ? Math.min(TRUST_MS, connectTimeoutMs) : undefined);
       try {
-        const client = await openSession(this.#settings, host, { signal: stop.signal, pipeline, ...this.#hooks });
+        const client =
+          this.#locator.takeSession(host) ??
+          (await openSession(this.#settings, host, { signal: stop.signal, ...this.#hooks }));
+        setPipeline(client, pipeline);
         await this.admit(client);
         return client;
       } catch (error) {
@@ -161,13 +170,19 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
   }
 
   /** @internal The host a new session should go to: the remembered one while it is beyond doubt, else by asking. */
-  async hostToTry(signal?: AbortSignal): Promise<{ host: HostAddress; remembered: boolean }> {
+  async hostToTry({
+    signal,
+    session = false,
+  }: {
+    signal?: AbortSignal | undefined;
+    session?: boolean;
+  } = {}): Promise<{ host: HostAddress; remembered: boolean }> {
     if (this.#closed) throw this.#closedError();
     throwIfAborted(signal, `connecting to ${this.label}`);
     const { current, doubtful, confirmedAt } = this.#locator;
     const fresh = this.#sessions.size > 0 || performance.now() - confirmedAt < TRUST_MS;
     if (current && !doubtful && fresh) return { host: current.host, remembered: true };
-    return { host: await this.locate(signal), remembered: false };
+    return { host: this.#onlyHost ?? (await this.#locator.locate({ signal, session })).host, remembered: false };
   }
 
   /** @internal Watches a client that is about to connect to `host`; for clients made elsewhere (pg-pool). */
@@ -191,7 +206,7 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
     }
     this.#connectedBefore = true;
     this.#sessions.add(client);
-    this.#watchRoles();
+    this.#roleCheck.start();
   }
 
   /** @internal */
@@ -235,20 +250,6 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
     if (performance.now() - confirmedAt < STORM_MS) return;
     this.#locator.doubt();
     this.#locator.locate().catch(() => {});
-  }
-
-  #watchRoles(): void {
-    const { roleCheckMs, targetRole } = this.#settings;
-    if (this.#roleCheck !== undefined || this.#onlyHost || roleCheckMs === 0 || targetRole === 'any') return;
-    this.#roleCheck = setInterval(() => {
-      if (this.#sessions.size > 0) {
-        this.#locator.locate().catch(() => {});
-      } else {
-        clearInterval(this.#roleCheck);
-        this.#roleCheck = undefined;
-      }
-    }, roleCheckMs);
-    this.#roleCheck.unref();
   }
 
   #leaveOtherHosts(label: string): void {

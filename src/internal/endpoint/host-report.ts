@@ -1,10 +1,10 @@
 import type pg from 'pg';
-import { destroyClient, endClient } from '../client-guard.ts';
+import { destroyClient } from '../client-guard.ts';
 import { linkSignals } from '../link-signals.ts';
 import { SQLSTATE, sqlStateOf } from '../sqlstate.ts';
 import type { HostAddress } from './hosts.ts';
 import type { ResolvedSettings } from './resolve.ts';
-import { openSession } from './session.ts';
+import { openSession, type SessionHooks } from './session.ts';
 
 /** What a server is by its own word. */
 export type ServerRole = 'primary' | 'standby';
@@ -70,29 +70,30 @@ export async function askSession(client: pg.Client, host: HostAddress): Promise<
   };
 }
 
-/** Connects to one host, asks who it is, and leaves. Never rejects; bounded by `connectTimeoutMs` as a whole. */
-export async function askHost(settings: ResolvedSettings, host: HostAddress, signal: AbortSignal): Promise<HostReport> {
+/** What a host said, and the session over which it said it; whoever asked ends that. */
+export interface Answered {
+  readonly report: HostReport;
+  readonly session: pg.Client | undefined;
+}
+
+/** Connects to one host and asks who it is. Never rejects; bounded by `connectTimeoutMs` as a whole. */
+export async function askHost(
+  settings: ResolvedSettings,
+  host: HostAddress,
+  { signal, hooks }: { signal: AbortSignal; hooks: SessionHooks },
+): Promise<Answered> {
   using either = linkSignals([signal], settings.connectTimeoutMs);
   const limit = either.signal;
   let client: pg.Client | undefined;
   const onAbort = (): void => client && destroyClient(client);
   try {
-    client = await openSession(settings, host, { signal: limit });
+    client = await openSession(settings, host, { ...hooks, signal: limit });
     limit.addEventListener('abort', onAbort, { once: true });
-    const report = await askSession(client, host);
-    void endClient(client);
-    return report;
+    return { report: await askSession(client, host), session: client };
   } catch (error) {
     if (client) destroyClient(client);
-    return {
-      host,
-      role: undefined,
-      timeline: undefined,
-      systemId: undefined,
-      readOnly: false,
-      pooled: false,
-      error,
-    };
+    const unknown = { role: undefined, timeline: undefined, systemId: undefined, readOnly: false, pooled: false };
+    return { report: { host, ...unknown, error }, session: undefined };
   } finally {
     limit.removeEventListener('abort', onAbort);
   }

@@ -1,11 +1,15 @@
+import type pg from 'pg';
 import { AbortedError, type HypervaultError, ServerUnavailableError } from '../../errors.ts';
+import { endClient } from '../client-guard.ts';
 import { TypedEmitter } from '../typed-emitter.ts';
 import { takeCensus } from './census.ts';
 import { chooseHost, type Fence, isLeftBehind } from './choose-host.ts';
 import { connectionError, reasonOf } from './connection-error.ts';
-import type { HostReport } from './host-report.ts';
+import type { Answered, HostReport } from './host-report.ts';
 import type { HostAddress } from './hosts.ts';
 import type { ResolvedSettings } from './resolve.ts';
+import type { SessionHooks } from './session.ts';
+import { SpareSession } from './spare-session.ts';
 
 export type LocatorEvents = {
   /** Another host has the wanted role now. `from` is undefined the first time. */
@@ -34,9 +38,14 @@ export class Locator extends TypedEmitter<LocatorEvents> {
   #search: Promise<HostReport> | undefined;
   #lastReports: readonly HostReport[] = [];
 
-  constructor(settings: ResolvedSettings) {
+  readonly #hooks: SessionHooks;
+  readonly #spare = new SpareSession();
+  #sessionWanted = false;
+
+  constructor(settings: ResolvedSettings, hooks: SessionHooks) {
     super();
     this.#settings = settings;
+    this.#hooks = hooks;
   }
 
   /** What the host in use said of itself when it was last asked. */
@@ -67,23 +76,40 @@ export class Locator extends TypedEmitter<LocatorEvents> {
    * Asks all hosts; concurrent callers share one round. Rejects when none has the role. The signal ends only the
    * caller's own waiting.
    */
-  locate(signal?: AbortSignal): Promise<HostReport> {
+  locate({
+    signal,
+    session = false,
+  }: {
+    signal?: AbortSignal | undefined;
+    /** Keeps the session over which the host was asked, for {@link takeSession}. */
+    session?: boolean;
+  } = {}): Promise<HostReport> {
+    if (session) this.#sessionWanted = true;
     this.#search ??= this.#askAround().finally(() => {
       this.#search = undefined;
     });
     return signal ? untilAborted(this.#search, signal) : this.#search;
   }
 
+  /** The session that was kept for the first who asks. */
+  takeSession(host: HostAddress): pg.Client | undefined {
+    return this.#spare.take(host.label);
+  }
+
   close(): void {
     this.#closing.abort();
+    this.#spare.drop();
   }
 
   async #askAround(): Promise<HostReport> {
     const { targetRole } = this.#settings;
     const fits = (report: HostReport): boolean => this.#choose([report]) !== undefined && wanted(report, targetRole);
-    const reports = await takeCensus(this.#settings, fits, this.#closing.signal);
+    const { signal } = this.#closing;
+    const answers = await takeCensus(this.#settings, { isGood: fits, signal, hooks: this.#hooks });
+    const reports = answers.map(({ report }) => report);
     this.#lastReports = reports;
     const chosen = this.#choose(reports);
+    this.#endSessions(answers, chosen);
     if (!chosen) throw this.#nobody(reports);
     this.#adopt(chosen);
     const primaries = reports.filter((report) => report.role === 'primary');
@@ -92,6 +118,15 @@ export class Locator extends TypedEmitter<LocatorEvents> {
       this.emit('splitBrain', { primaries: list, chosen: chosen.host.label });
     }
     return chosen;
+  }
+
+  #endSessions(answers: readonly Answered[], chosen: HostReport | undefined): void {
+    for (const { report, session } of answers) {
+      if (session === undefined) continue;
+      if (report === chosen && this.#sessionWanted && !this.#closing.signal.aborted) this.#spare.keep(session);
+      else void endClient(session);
+    }
+    this.#sessionWanted = false;
   }
 
   #choose(reports: readonly HostReport[]): HostReport | undefined {

@@ -140,7 +140,7 @@ async function hostWithin(endpoint: Endpoint, waitTimeoutMs: number): Promise<Ho
   try {
     return await retryWithin(waitTimeoutMs, limit, async () => {
       try {
-        return (await endpoint.hostToTry(limit)).host;
+        return (await endpoint.hostToTry({ signal: limit })).host;
       } catch (error) {
         if (!limit.aborted) last = error;
         throw error;

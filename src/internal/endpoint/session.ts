@@ -57,11 +57,11 @@ export function watchSession(
 export async function openSession(
   settings: ResolvedSettings,
   host: HostAddress,
-  { signal, pipeline = false, ...hooks }: SessionHooks & { signal?: AbortSignal | undefined; pipeline?: boolean } = {},
+  { signal, ...hooks }: SessionHooks & { signal?: AbortSignal | undefined } = {},
 ): Promise<pg.Client> {
   const what = `connecting to ${host.label}`;
   throwIfAborted(signal, what);
-  const client = new pg.Client({ ...settings.client, host: host.host, port: host.port, pipeline });
+  const client = new pg.Client({ ...settings.client, host: host.host, port: host.port });
   watchSession(client, host, hooks);
   const onAbort = (): void => destroyClient(client);
   signal?.addEventListener('abort', onAbort, { once: true });
@@ -76,6 +76,11 @@ export async function openSession(
   } finally {
     signal?.removeEventListener('abort', onAbort);
   }
+}
+
+/** May be set until the first statement is sent; a session that was opened for a question has its mode yet to get. */
+export function setPipeline(client: pg.Client, pipeline: boolean): void {
+  (client as unknown as { pipeline: boolean }).pipeline = pipeline;
 }
 
 /** node-postgres' connection, as far as what the server says of its own goes; its types leave it out. */
