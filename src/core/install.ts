@@ -122,23 +122,26 @@ async function connect(endpoint: Endpoint, held: Releasers, signal: AbortSignal)
   return client;
 }
 
-/** Like Promise.all, but the first failure stops the others, and all have ended when it is thrown. */
+/**
+ * Like Promise.all, but the first failure stops the others, here and wherever else the controller is used, and all have
+ * ended when it is thrown: the first one, not what stopping did to the rest.
+ */
 async function allOrStop<Item, Result>(
   stop: AbortController,
   items: readonly Item[],
   run: (item: Item, place: number) => Promise<Result>,
 ): Promise<Result[]> {
-  let first: { error: unknown } | undefined;
   const settled = await Promise.allSettled(
-    items.map((item, place) =>
-      run(item, place).catch((error: unknown) => {
-        first ??= { error };
+    items.map(async (item, place) => {
+      try {
+        return await run(item, place);
+      } catch (error) {
         stop.abort(error);
         throw error;
-      }),
-    ),
+      }
+    }),
   );
-  if (first !== undefined) throw first.error;
+  if (stop.signal.aborted) throw stop.signal.reason;
   return settled.map((outcome) => (outcome as PromiseFulfilledResult<Result>).value);
 }
 

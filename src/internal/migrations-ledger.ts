@@ -42,9 +42,10 @@ export async function readLedger(client: Client, { schema, table, module, scope 
 /** Makes schema and ledger unless they are there. Called inside the migration's transaction, under its lock. */
 export async function createLedger(client: Client, { schema, table }: Ledger): Promise<void> {
   const variables = { schema, ledger: table };
+  // Asks the table: to_regnamespace() answers from a cache that waiting for the lock of the runner does not refresh.
   const { rows } = await client.query<{ there: boolean }>(
-    'select pg_catalog.to_regnamespace($1) is not null as there',
-    [quoteIdentifier(schema)],
+    'select exists (select from pg_catalog.pg_namespace where nspname = $1) as there',
+    [schema],
   );
   if (!rows[0]!.there) await client.query(substitutePlaceholders(await readSqlFile('ledger/schema.sql'), variables));
   await client.query(substitutePlaceholders(await readSqlFile('ledger/ledger.sql'), variables));

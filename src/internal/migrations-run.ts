@@ -105,7 +105,7 @@ async function look({ client, ledger, files, packageVersion }: RunMigrationsOpti
 
 async function begin({ client, lock, searchPath = ['pg_catalog'], lockTimeoutMs = 0 }: RunMigrationsOptions) {
   await client.query(
-    `begin;
+    `begin isolation level read committed;
      set local search_path to ${searchPath.map(quoteIdentifier).join(', ')};
      set local client_min_messages to warning;
      set local statement_timeout to 0;
