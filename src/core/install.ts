@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { Endpoint } from '../internal/endpoint/endpoint.ts';
+import { linkSignals } from '../internal/link-signals.ts';
 import { Releasers } from '../internal/releasers.ts';
 import { throwIfAborted } from '../internal/sleep.ts';
 import { type ConnectionEntry, shardMapOf } from './connection-entry.ts';
@@ -56,7 +57,8 @@ export async function install(
   const held = new Releasers();
   // One failure stops the others: what they have made stays and is found by the next run.
   const stop = new AbortController();
-  const signal = resolved.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, resolved.signal]);
+  using linked = linkSignals([resolved.signal, stop.signal]);
+  const { signal } = linked;
   try {
     const targets = await allOrStop(stop, map.servers, async (server, place): Promise<Target> => {
       const endpoint = new Endpoint(server.connection);
@@ -104,16 +106,15 @@ async function installServer(
     }
     return changed;
   };
-  try {
-    report(server.name, undefined, await installServerSchema(client, order));
-    const sessions = Array.from({ length: Math.min(concurrency, shards.length) }, (_, place) => place);
-    const changed = await allOrStop(stop, sessions, async (place) =>
-      work(place === 0 ? client : await connect(endpoint, held, signal)),
-    );
-    return { name: server.name, shards: shards.length, changed: changed.reduce((sum, count) => sum + count, 0) };
-  } catch (error) {
+  const named = (error: unknown): never => {
     throw onServer(server.name, error);
-  }
+  };
+  report(server.name, undefined, await installServerSchema(client, order).catch(named));
+  const sessions = Array.from({ length: Math.min(concurrency, shards.length) }, (_, place) => place);
+  const changed = await allOrStop(stop, sessions, async (place) =>
+    work(place === 0 ? client : await connect(endpoint, held, signal)).catch(named),
+  );
+  return { name: server.name, shards: shards.length, changed: changed.reduce((sum, count) => sum + count, 0) };
 }
 
 async function connect(endpoint: Endpoint, held: Releasers, signal: AbortSignal): Promise<Client> {
