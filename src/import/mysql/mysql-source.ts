@@ -101,6 +101,13 @@ export class MysqlSource implements ImportSource {
       host: options.statements,
       events: options.events,
       readTable: async (schema, name) => (await this.readTables([schema], name))[0] ?? null,
+      localTime: async (utc, timeZone) => {
+        const [row] = await this.#session.query<{ local: string | null }>(
+          `select cast(convert_tz(cast(? as datetime(6)), '+00:00', ?) as char) as local`,
+          [utc, timeZone],
+        );
+        return row?.local ?? null;
+      },
     });
     let end: { resolve: () => void; reject: (error: unknown) => void };
     const ended = new Promise<void>((resolve, reject) => {

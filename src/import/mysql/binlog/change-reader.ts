@@ -8,6 +8,7 @@ import type { GtidProgress } from './gtid-progress.ts';
 import type { PacketReader } from './packet-reader.ts';
 import { type BinlogPosition, toPosition } from './position.ts';
 import { isRowsEvent, parseRowsEvent, TABLE_MAP_EVENT } from './rows-event.ts';
+import type { StatementTime } from './statement-time.ts';
 import { TableShapes } from './shapes.ts';
 import type { EventHeader, TransportHandler } from './transport.ts';
 import type { BinlogEvent } from './zongji-types.ts';
@@ -33,6 +34,9 @@ export interface SourceStatement {
   /** The default database of the session that ran it. */
   readonly schema: string;
   readonly timestampMs: number;
+  /** Of the second in `timestampMs`. */
+  readonly microseconds: number;
+  readonly timeZone: string | null;
   readonly position: string;
 }
 
@@ -73,6 +77,7 @@ export class ChangeReader implements TransportHandler {
   #inside = false;
   #gtid: string | null = null;
   #handedOverAt = 0;
+  #statementTime: StatementTime = { microseconds: 0, timeZone: null };
   readonly flow = new FlowGate();
 
   constructor(options: ChangeReaderOptions) {
@@ -85,6 +90,10 @@ export class ChangeReader implements TransportHandler {
       if (!this.#inside) this.#handOver(false);
     };
     options.queue.onRoom = () => this.flow.release('queue');
+  }
+
+  statementTime(time: StatementTime): void {
+    this.#statementTime = time;
   }
 
   raw(type: number, body: PacketReader, header: EventHeader): void {
@@ -198,6 +207,7 @@ export class ChangeReader implements TransportHandler {
       sql,
       schema: event.schema!,
       timestampMs: event.timestamp,
+      ...this.#statementTime,
       position: `${this.#file}:${this.#offset}`,
     };
     this.#options.host.statement(this.#batch, statement, this.#sink.transactionStart).then(

@@ -4,6 +4,7 @@ import { loadZongji } from '../driver.ts';
 import { driverOptions, explain, type MysqlSettings, sourceLabel } from '../session.ts';
 import { PacketReader } from './packet-reader.ts';
 import { isRowsEvent, TABLE_MAP_EVENT } from './rows-event.ts';
+import { QUERY_EVENTS, readStatementTime, type StatementTime } from './statement-time.ts';
 import type { BinlogEvent, ZongJi } from './zongji-types.ts';
 
 /** Where to begin: by GTID when there is one (it survives a failover of the source), else by file and offset. */
@@ -24,6 +25,8 @@ export interface TransportOptions {
 
 /** What the transport calls, in the order of the binlog. Nothing is called after {@link BinlogTransport.stop}. */
 export interface TransportHandler {
+  /** When the statement of the query event that follows ran. */
+  statementTime(time: StatementTime): void;
   /** A TABLE_MAP or rows event, undecoded: its body without header and checksum. */
   raw(type: number, body: PacketReader, header: EventHeader): void;
   /** Any other event, decoded by zongji. */
@@ -125,9 +128,12 @@ export class BinlogTransport {
     prototype.binlogData = function binlogData(packet, connection) {
       const { buffer, offset, end } = packet;
       const type = buffer[offset + 5]!;
-      if (buffer[offset] !== 0 || (type !== TABLE_MAP_EVENT && !isRowsEvent(type))) {
-        return original.call(this, packet, connection);
+      const isEvent = buffer[offset] === 0;
+      if (isEvent && QUERY_EVENTS.has(type) && !transport.#stopped) {
+        const body = new PacketReader(buffer, offset + 1 + HEADER_BYTES, end - checksum);
+        transport.#guard(() => transport.#handler.statementTime(readStatementTime(body)));
       }
+      if (!isEvent || (type !== TABLE_MAP_EVENT && !isRowsEvent(type))) return original.call(this, packet, connection);
       if (!transport.#stopped) {
         const body = new PacketReader(buffer, offset + 1 + HEADER_BYTES, end - checksum);
         const header = { timestamp: buffer.readUInt32LE(offset + 1), nextPosition: buffer.readUInt32LE(offset + 14) };

@@ -1,6 +1,6 @@
 import { quoteIdentifier } from '../../../internal/quote.ts';
 import type { StatementOutcome } from '../../catalogue/error-rows.ts';
-import { mysqlBackfill } from '../../ddl/backfill.ts';
+import { mysqlBackfill, type StatementMoment } from '../../ddl/backfill.ts';
 import { carryOver } from '../../ddl/carry-over.ts';
 import { changeTableStatements, UnfollowableChange } from '../../ddl/change-table.ts';
 import {
@@ -28,6 +28,8 @@ export interface StatementFollowerOptions {
   readonly events: ReaderEvents;
   /** What information_schema says of a table now; `null` when it is not there. */
   readonly readTable: (schema: string, name: string) => Promise<SourceTable | null>;
+  /** A moment (UTC) on the clock of a time zone, as the source shows it; `null` when it does not know the zone. */
+  readonly localTime: (utc: string, timeZone: string) => Promise<string | null>;
 }
 
 /**
@@ -224,7 +226,11 @@ class StatementWork {
     return this.#restructure(table, actions, current);
   }
 
-  #restructure(table: FollowedTable, actions: readonly AlterAction[], current: SourceTable | null): StatementOutcome {
+  async #restructure(
+    table: FollowedTable,
+    actions: readonly AlterAction[],
+    current: SourceTable | null,
+  ): Promise<StatementOutcome> {
     const { host, tables } = this.#options;
     const next = alteredStructure(table.source, actions, current);
     const unknown = actions.find((action) => action.kind === 'unknown');
@@ -237,7 +243,7 @@ class StatementWork {
         table.target,
         target,
         next.renamed,
-        mysqlBackfill(next.table, this.#statement.timestampMs),
+        mysqlBackfill(next.table, await this.#moment()),
       );
       const after: FollowedTable = { ...table, version: table.version + 1, source: next.table, target };
       tables.remove(table.source.schema, table.source.name);
@@ -248,6 +254,12 @@ class StatementWork {
       if (!(error instanceof UnmappableTable) && !(error instanceof UnfollowableChange)) throw error;
       return this.#setAside(table, error.message);
     }
+  }
+
+  async #moment(): Promise<StatementMoment> {
+    const { timestampMs, microseconds, timeZone } = this.#statement;
+    const utc = `${new Date(timestampMs).toISOString().slice(0, 19).replace('T', ' ')}.${String(microseconds).padStart(6, '0')}`;
+    return { utc, local: timeZone === null ? null : await this.#options.localTime(utc, timeZone) };
   }
 
   #dropDatabase(schema: string): StatementOutcome | null {
