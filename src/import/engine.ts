@@ -1,10 +1,22 @@
+import { type ErrorFilter, type ErrorRow, listErrors } from './catalogue/error-rows.ts';
 import { dropCatalogue, installCatalogue } from './catalogue/install.ts';
 import { addSource, dropSource, enableReplica } from './commands/add-source.ts';
+import { type PartOptions, refreshSchema, syncTables } from './commands/copy-part.ts';
+import { type CopySchemaResult, copySchema } from './commands/copy-schema.ts';
 import type { CopyResult } from './commands/copy-source.ts';
 import { createContext, type OpenContext } from './commands/create-context.ts';
+import { type DetachOptions, type DetachResult, detachReplica } from './commands/detach-replica.ts';
 import { type InitOptions, initReplica } from './commands/init-replica.ts';
-import { type StartOptions, startReplica } from './commands/start-replica.ts';
+import { preflight } from './commands/preflight.ts';
+import { type MaintenanceOptions, runMaintenance } from './commands/run-maintenance.ts';
+import { showConfig } from './commands/show-config.ts';
+import { type SourceSummary, showSources } from './commands/show-sources.ts';
+import { type SourceDetails, type SourceStatusReport, showSourceStatus, showStatus } from './commands/show-status.ts';
+import { readReplica, replayReplica, type StartOptions, startReplica } from './commands/start-replica.ts';
 import { type StopOptions, stopAllReplicas, stopReplica } from './commands/stop-replica.ts';
+import { type MappingChange, updateSchemaMappings } from './commands/update-schema-mappings.ts';
+import { type UpgradeResult, upgradeReplicaSchema } from './commands/upgrade-replica-schema.ts';
+import type { Problem } from './errors.ts';
 import { type ReplicaEngineOptions, resolveReplicaEngineOptions } from './options.ts';
 
 /**
@@ -63,6 +75,105 @@ export class ReplicaEngine {
   async startReplica(source: string, options: StartOptions = {}): Promise<void> {
     const { context } = await this.#open();
     await startReplica(context, source, options);
+  }
+
+  /** Only reads, into a log in the control database; {@link replayReplica} applies it, in this process or another. */
+  async readReplica(source: string, options: StartOptions = {}): Promise<void> {
+    const { context } = await this.#open();
+    await readReplica(context, source, options);
+  }
+
+  /** Only applies what {@link readReplica} has read. */
+  async replayReplica(source: string, options: StartOptions = {}): Promise<void> {
+    const { context } = await this.#open();
+    await replayReplica(context, source, options);
+  }
+
+  /** Makes the source's tables without their rows. */
+  async copySchema(
+    source: string,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<CopySchemaResult> {
+    const { context } = await this.#open();
+    return copySchema(context, source, options);
+  }
+
+  /** Copies one origin schema anew, beside the others. */
+  async refreshSchema(source: string, schema: string, options: PartOptions = {}): Promise<CopyResult> {
+    const { context } = await this.#open();
+    return refreshSchema(context, source, schema, options);
+  }
+
+  /** Copies tables anew: those named `schema.table`, or `'disabled'` for all that were set aside. */
+  async syncTables(
+    source: string,
+    tables: readonly string[] | 'disabled',
+    options: PartOptions = {},
+  ): Promise<CopyResult> {
+    const { context } = await this.#open();
+    return syncTables(context, source, tables, options);
+  }
+
+  /** Applies the last changes, then leaves a database that stands on its own. */
+  async detachReplica(source: string, options: DetachOptions = {}): Promise<DetachResult> {
+    const { context } = await this.#open();
+    return detachReplica(context, source, options);
+  }
+
+  /** Vacuums what the import writes often, while the workers pause. */
+  async runMaintenance(
+    source: string,
+    options: MaintenanceOptions = {},
+  ): Promise<{ readonly tables: readonly string[] }> {
+    const { context } = await this.#open();
+    return runMaintenance(context, source, options);
+  }
+
+  /** Brings the target schemas in line with changed `schema_mappings`. */
+  async updateSchemaMappings(
+    source: string,
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<MappingChange> {
+    const { context } = await this.#open();
+    return updateSchemaMappings(context, source, options);
+  }
+
+  /** Brings the catalogue to this program's version. Refuses while a source is at work. */
+  async upgradeReplicaSchema(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<UpgradeResult> {
+    const { context } = await this.#open();
+    return upgradeReplicaSchema(context, options);
+  }
+
+  /** How every source is; with a name, how that one is, in detail. */
+  async showStatus(): Promise<readonly SourceStatusReport[]>;
+  async showStatus(source: string): Promise<SourceDetails>;
+  async showStatus(source?: string): Promise<readonly SourceStatusReport[] | SourceDetails> {
+    const { context } = await this.#open();
+    return source === undefined ? showStatus(context) : showSourceStatus(context, source);
+  }
+
+  /** What went wrong, newest first, with what to do about it. */
+  async showErrors(filter: ErrorFilter = {}): Promise<readonly ErrorRow[]> {
+    const { context } = await this.#open();
+    return context.control((client) => listErrors(client, filter));
+  }
+
+  /** The sources of the configuration, each with its state when it is registered. */
+  async showSources(): Promise<readonly SourceSummary[]> {
+    const { context } = await this.#open();
+    return showSources(context);
+  }
+
+  /** The configuration as it is understood; secrets are hidden. */
+  async showConfig(): Promise<Record<string, unknown>> {
+    const { context } = await this.#open();
+    return showConfig(context);
+  }
+
+  /** Everything that stands against copying a source, and what will be different. Changes nothing. */
+  async preflight(source: string): Promise<readonly Problem[]> {
+    const { context } = await this.#open();
+    return preflight(context, source);
   }
 
   /** Stops the process that replicates a source, wherever it runs. */

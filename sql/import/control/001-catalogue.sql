@@ -49,9 +49,10 @@ create table if not exists :"schema".import_table (
   source_structure jsonb not null,
   target_structure jsonb not null,
   version integer not null default 1,
-  -- followed: changes are applied; aside: not any more, for `reason`; copying: not yet
+  -- followed: changes are applied; aside: not any more, for `reason`; copying: not yet;
+  -- dropped: the statement that drops it is read and not yet applied
   state text not null default 'copying'
-    check (state in ('copying', 'followed', 'aside')),
+    check (state in ('copying', 'followed', 'aside', 'dropped')),
   reason text,
   -- how the copy is cut into chunks
   chunks jsonb,
@@ -102,7 +103,8 @@ create table if not exists :"schema".import_statement (
 create table if not exists :"schema".import_log (
   source_id bigint not null
     references :"schema".import_source on delete cascade,
-  segment bigint not null,
+  -- never given out twice, so that taking segments away cannot meet new ones
+  segment bigint generated always as identity,
   -- whether a source transaction ends with it
   complete boolean not null,
   ordinal numeric(40),

@@ -8,7 +8,7 @@ import type { Servers } from '../catalogue/servers.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
 import { inSchema } from '../ddl/run-statements.ts';
 import type { SavedView } from '../ddl/user-objects.ts';
-import { ReplicaStateError } from '../errors.ts';
+import { ImportError, ReplicaStateError } from '../errors.ts';
 import type { Position } from '../model/position.ts';
 import type { Batch } from '../stream/batch.ts';
 import type { FollowedTable } from '../stream/followed-table.ts';
@@ -93,6 +93,12 @@ export class ServerApplier {
    */
   async apply(batch: Batch, { isolate }: { isolate: boolean }): Promise<void> {
     if (this.has(batch)) return;
+    if (batch.from > this.position.ordinal) {
+      throw new ImportError(
+        'GAP',
+        `changes between ${this.position.text} and a later place of the log are missing on ${this.server}`,
+      );
+    }
     const client = this.#client!;
     const failures: TableFailure[] = [];
     const aside = new Set(this.#options.aside);

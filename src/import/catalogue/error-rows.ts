@@ -40,15 +40,16 @@ export async function noteError(client: Queryable, source: SourceRow, entry: Err
   return BigInt(rows[0]!.id);
 }
 
-/** The errors, newest first; of one source, or one by its id. */
-export async function listErrors(
-  client: Queryable,
-  filter: {
-    readonly source?: string | undefined;
-    readonly id?: bigint | undefined;
-    readonly limit?: number | undefined;
-  },
-): Promise<ErrorRow[]> {
+/** Which errors to list. */
+export interface ErrorFilter {
+  readonly source?: string | undefined;
+  readonly id?: bigint | undefined;
+  /** @default 1000 */
+  readonly limit?: number | undefined;
+}
+
+/** The errors, newest first. */
+export async function listErrors(client: Queryable, filter: ErrorFilter): Promise<ErrorRow[]> {
   const { rows } = await client.query<Record<string, unknown>>(
     `select e.error_id::text as id, s.name as source, e.table_id::text as table_id, e.table_name, e.phase, e.message,
             e.sql, e.position, e.remedy, e.noted

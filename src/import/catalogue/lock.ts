@@ -13,6 +13,16 @@ export interface SourceLock {
   release(): Promise<void>;
 }
 
+/** The two workers of a source can run apart; everything else needs the right of both. */
+export type WorkerKind = 'read' | 'replay';
+
+const BOTH: readonly WorkerKind[] = ['read', 'replay'];
+
+/** The second integer of the advisory lock: two for each source. */
+function keyOf(source: SourceRow, worker: WorkerKind): number {
+  return Number(source.id) * 2 + BOTH.indexOf(worker);
+}
+
 /**
  * Takes the right to work on a source.
  *
@@ -22,12 +32,16 @@ export interface SourceLock {
 export async function lockSource(
   servers: Servers,
   source: SourceRow,
-  { waitMs = 0, signal }: { waitMs?: number; signal?: AbortSignal | undefined } = {},
+  {
+    waitMs = 0,
+    signal,
+    workers = BOTH,
+  }: { waitMs?: number; signal?: AbortSignal | undefined; workers?: readonly WorkerKind[] } = {},
 ): Promise<SourceLock> {
   const client = await servers.connect(servers.control, { signal });
   const deadline = Date.now() + waitMs;
   try {
-    while (!(await tryLock(client, source))) {
+    while (!(await tryLock(client, source, workers))) {
       if (Date.now() >= deadline) {
         throw new ReplicaStateError(
           `another process works on the source ${source.name}; stop it with stop-replica, or wait for it`,
@@ -53,12 +67,20 @@ export async function lockSource(
   };
 }
 
-async function tryLock(client: Client, source: SourceRow): Promise<boolean> {
-  const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1, $2) as taken', [
-    ADVISORY_LOCK_CLASS.import,
-    Number(source.id),
-  ]);
-  return rows[0]!.taken;
+async function tryLock(client: Client, source: SourceRow, workers: readonly WorkerKind[]): Promise<boolean> {
+  const taken: WorkerKind[] = [];
+  for (const worker of workers) {
+    const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1, $2) as taken', [
+      ADVISORY_LOCK_CLASS.import,
+      keyOf(source, worker),
+    ]);
+    if (rows[0]!.taken) taken.push(worker);
+  }
+  if (taken.length === workers.length) return true;
+  for (const worker of taken) {
+    await client.query('select pg_advisory_unlock($1, $2)', [ADVISORY_LOCK_CLASS.import, keyOf(source, worker)]);
+  }
+  return false;
 }
 
 /** Whether some process works on the source now: what the status column says may be left over from a killed one. */
@@ -69,11 +91,11 @@ export async function isLocked(client: Pick<Client, 'query'>, source: SourceRow)
         where l.locktype = 'advisory'
           and l.database = (select d.oid from pg_database d where d.datname = current_database())
           and l.classid = $1
-          and l.objid = $2
+          and l.objid = any($2::oid[])
           and l.objsubid = 2
           and l.granted
      ) as held`,
-    [ADVISORY_LOCK_CLASS.import, Number(source.id)],
+    [ADVISORY_LOCK_CLASS.import, BOTH.map((worker) => keyOf(source, worker))],
   );
   return rows[0]!.held;
 }

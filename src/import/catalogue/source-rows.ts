@@ -35,6 +35,7 @@ export interface SourceRow {
   readonly heardAt: Date | null;
   /** Which server the log was read from, when it is resumed by GTID. */
   readonly origin: string | null;
+  readonly added: Date;
 }
 
 type Queryable = Pick<ClientBase, 'query'>;
@@ -42,7 +43,7 @@ type Queryable = Pick<ClientBase, 'query'>;
 const COLUMNS = `
   source_id::text as id, key, name, kind, status, reason, mappings, consistent, high_water::text as high_water,
   stop_requested, paused, last_maintenance, read_ordinal::text as read_ordinal, read_position, read_source_time,
-  read_at, heard_at, origin`;
+  read_at, heard_at, origin, added`;
 
 type Raw = Record<string, unknown>;
 
@@ -67,6 +68,7 @@ function toRow(raw: Raw): SourceRow {
     readAt: raw.read_at as Date | null,
     heardAt: raw.heard_at as Date | null,
     origin: raw.origin as string | null,
+    added: raw.added as Date,
   };
 }
 
@@ -187,6 +189,23 @@ export async function noteRead(
       caughtUp,
     ],
   );
+}
+
+export async function noteMaintenance(client: Queryable, source: SourceRow): Promise<void> {
+  await client.query('update hypervault.import_source set last_maintenance = clock_timestamp() where source_id = $1', [
+    source.id.toString(),
+  ]);
+}
+
+export async function setMappings(
+  client: Queryable,
+  source: SourceRow,
+  mappings: Readonly<Record<string, string>>,
+): Promise<void> {
+  await client.query('update hypervault.import_source set mappings = $2 where source_id = $1', [
+    source.id.toString(),
+    JSON.stringify(mappings),
+  ]);
 }
 
 /** Stores which server the log is read from. */

@@ -18,7 +18,7 @@ export interface ChunkPlan {
   readonly bounds: readonly string[];
 }
 
-export type TableState = 'copying' | 'followed' | 'aside';
+export type TableState = 'copying' | 'followed' | 'aside' | 'dropped';
 
 /** A table as the catalogue knows it. */
 export interface TableRow {
@@ -199,6 +199,17 @@ export async function setTableState(
     state,
     reason,
   ]);
+}
+
+/** Takes note that a table's end was read; its name is free for another from then on. */
+export async function setDropped(client: Queryable, tableId: number): Promise<void> {
+  await client.query(
+    `update hypervault.import_table
+        set state = 'dropped',
+            origin_table = origin_table || ' (dropped ' || table_id || ')'
+      where table_id = $1`,
+    [tableId],
+  );
 }
 
 export async function deleteTable(client: Queryable, tableId: number): Promise<void> {

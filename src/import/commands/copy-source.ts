@@ -4,6 +4,7 @@ import { sleep } from '../../internal/sleep.ts';
 import { qualify } from '../apply/table-sql.ts';
 import { deleteChunks } from '../catalogue/chunk-rows.ts';
 import { noteError } from '../catalogue/error-rows.ts';
+import { deleteLog } from '../catalogue/log-rows.ts';
 import { noteLostView } from '../catalogue/lost-views.ts';
 import { putStructure, readPosition, setPosition } from '../catalogue/position-rows.ts';
 import { inTransaction } from '../catalogue/servers.ts';
@@ -72,6 +73,8 @@ export class SourceCopy {
     { isPart }: { isPart: boolean },
   ): Promise<CopyResult> {
     const startedAt = Date.now();
+    // What was read and not applied is read again: it must not meet the new rows
+    await this.#context.control((client) => deleteLog(client, this.#source));
     const { copies, keep } = await this.#register(survey);
     await this.#checkKept(copies, keep);
     for (const server of this.#serversOf(copies)) {
@@ -295,7 +298,8 @@ const EMPTY = {
 
 /** Whether a table is still the one whose copy was begun: estimates may differ. */
 function isSame(row: TableRow, planned: PlannedTable): boolean {
-  const bare = ({ estimatedRows: _, estimatedBytes: __, ...rest }: PlannedTable['source']): unknown => rest;
+  const bare = ({ estimatedRows: _, estimatedBytes: __, nextNumber: ___, ...rest }: PlannedTable['source']): unknown =>
+    rest;
   return (
     canonical(bare(row.source)) === canonical(bare(planned.source)) &&
     canonical(row.target) === canonical(planned.target) &&

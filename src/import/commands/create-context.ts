@@ -1,4 +1,6 @@
 import type { Client } from 'pg';
+import { SchemaError } from '../../errors.ts';
+import { SQLSTATE, sqlStateOf } from '../../internal/sqlstate.ts';
 import { Servers } from '../catalogue/servers.ts';
 import { readImportConfig } from '../config/read-config.ts';
 import { SILENT } from '../log/import-log.ts';
@@ -34,7 +36,7 @@ export async function createContext(options: ReplicaEngineOptions): Promise<Open
         return await work(client as unknown as Client);
       } catch (error) {
         broken = true;
-        throw error;
+        throw explainMissing(error, servers);
       } finally {
         client.release(broken);
       }
@@ -42,4 +44,16 @@ export async function createContext(options: ReplicaEngineOptions): Promise<Open
     openSource,
   };
   return { context, close: () => servers.close() };
+}
+
+/** A catalogue that is not there shows as an undefined table. */
+function explainMissing(error: unknown, { control }: Servers): unknown {
+  const isMissing =
+    sqlStateOf(error) === SQLSTATE.undefinedTable ||
+    sqlStateOf(error) === SQLSTATE.undefinedFunction ||
+    sqlStateOf(error) === SQLSTATE.invalidSchemaName;
+  if (!isMissing || !/hypervault\b/.test((error as Error).message)) return error;
+  return new SchemaError(`the import catalogue is not installed on ${control}; run create-replica-schema`, {
+    cause: error,
+  });
 }

@@ -1,10 +1,13 @@
 import { HypervaultError } from '../../errors.ts';
 import { noteError } from '../catalogue/error-rows.ts';
-import { isLocked, lockSource } from '../catalogue/lock.ts';
-import { getSource, type SourceStatus, setFlags, setStatus } from '../catalogue/source-rows.ts';
+import { isLocked, lockSource, type WorkerKind } from '../catalogue/lock.ts';
+import { getSource, type SourceRow, type SourceStatus, setFlags, setStatus } from '../catalogue/source-rows.ts';
 import { ReplicaStateError } from '../errors.ts';
 import { messageOf } from '../workers/message-of.ts';
-import { Replica, type ReplicaObserver } from '../workers/replica.ts';
+import { readIntoLog } from '../workers/read-into-log.ts';
+import { replayFromLog } from '../workers/replay-from-log.ts';
+import { type ReplicaObserver, type ReplicaParts, replicateDirectly, runReplica } from '../workers/replica.ts';
+import { together } from '../workers/together.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
 
 export interface StartOptions extends ReplicaObserver {
@@ -20,43 +23,76 @@ const STARTABLE: readonly SourceStatus[] = ['initialised', 'synced', 'stopped', 
  * try can mend.
  */
 export async function startReplica(context: EngineContext, name: string, options: StartOptions = {}): Promise<void> {
+  const { mode } = sourceConfig(context, name);
+  const session = mode === 'direct' ? replicateDirectly : bothThroughLog;
+  await runWorkers(context, name, options, ['read', 'replay'], session);
+}
+
+/** Only reads, into the log of changes in the control database; {@link replayReplica} applies, here or elsewhere. */
+export async function readReplica(context: EngineContext, name: string, options: StartOptions = {}): Promise<void> {
+  await runWorkers(context, name, options, ['read'], readIntoLog);
+}
+
+/** Only applies what {@link readReplica} has read. */
+export async function replayReplica(context: EngineContext, name: string, options: StartOptions = {}): Promise<void> {
+  await runWorkers(context, name, options, ['replay'], replayFromLog);
+}
+
+/** The two workers in one process, with the log between them. */
+function bothThroughLog(parts: ReplicaParts, signal: AbortSignal): Promise<void> {
+  return together([readIntoLog, replayFromLog], signal, (worker, until) => worker(parts, until));
+}
+
+async function runWorkers(
+  context: EngineContext,
+  name: string,
+  options: StartOptions,
+  workers: readonly WorkerKind[],
+  session: (parts: ReplicaParts, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
   const config = sourceConfig(context, name);
   const source = await context.control((client) => getSource(client, name));
-  if (await context.control((client) => isLocked(client, source))) {
-    throw new ReplicaStateError(
-      `the source ${name} is ${source.status === 'running' ? 'replicated' : `worked on (${source.status})`} by another process`,
-    );
-  }
-  if (!STARTABLE.includes(source.status)) {
-    const remedy: Partial<Record<SourceStatus, string>> = {
-      ready: 'run init-replica first',
-      error: `mend it and run enable-replica; it says: ${source.reason ?? 'nothing'}`,
-      initialising: 'its copy was interrupted; run init-replica again, it goes on where it was',
-      syncing: 'its copy was interrupted; run the command again',
-    };
-    throw new ReplicaStateError(`the source ${name} is ${source.status}: ${remedy[source.status] ?? ''}`);
-  }
-  const lock = await lockSource(context.servers, source, { signal: options.signal });
+  refuseUnfit(source);
+  const lock = await lockSource(context.servers, source, { workers, signal: options.signal });
   const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
   try {
     await context.control(async (client) => {
-      await setFlags(client, source, { stopRequested: false, paused: false });
+      if (source.status !== 'running') await setFlags(client, source, { stopRequested: false, paused: false });
       await setStatus(client, source, 'running');
     });
     options.onStarted?.();
-    await new Replica(context, config, source, options).run(signal);
-    await context.control((client) => setStatus(client, source, 'stopped'));
+    await runReplica(context, config, source, options, signal, session);
+    await lock.release();
+    await context.control(async (client) => {
+      // The other worker may still run somewhere
+      if (!(await isLocked(client, source))) await setStatus(client, source, 'stopped');
+    });
   } catch (error) {
     const message = messageOf(error);
     await context.control(async (client) => {
       await setStatus(client, source, 'error', message);
-      await noteError(client, source, { phase: 'replay', message, remedy: remedyOf(error) });
+      await noteError(client, source, {
+        phase: workers.includes('replay') ? 'replay' : 'read',
+        message,
+        remedy: remedyOf(error),
+      });
     });
     context.notifier.notify({ level: 'critical', source: name, message, remedy: remedyOf(error) });
     throw error;
   } finally {
     await lock.release();
   }
+}
+
+function refuseUnfit({ name, status, reason }: SourceRow): void {
+  if (STARTABLE.includes(status)) return;
+  const remedy: Partial<Record<SourceStatus, string>> = {
+    ready: 'run init-replica first',
+    error: `mend it and run enable-replica; it says: ${reason ?? 'nothing'}`,
+    initialising: 'its copy was interrupted, or is going on; run init-replica again, it goes on where it was',
+    syncing: 'its copy was interrupted, or is going on; run the command again',
+  };
+  throw new ReplicaStateError(`the source ${name} is ${status}: ${remedy[status] ?? ''}`);
 }
 
 function remedyOf(error: unknown): string {

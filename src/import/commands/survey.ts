@@ -9,7 +9,7 @@ import type { TargetTable } from '../model/target-table.ts';
 import { chooseRouting } from '../route/table-routing.ts';
 import type { ImportSource } from '../source/import-source.ts';
 import { serversOf } from '../workers/load-tables.ts';
-import { hasPostgis } from '../workers/replica.ts';
+import { hasPostgis } from '../workers/postgis.ts';
 import { type EngineContext, mappingOptions } from './context.ts';
 import { checkTarget } from './target-checks.ts';
 import { isWanted } from './wanted.ts';

@@ -68,6 +68,8 @@ export interface SourceTable {
   /** The source's own estimates, for progress and for the size of chunks. */
   readonly estimatedRows: number;
   readonly estimatedBytes: number;
+  /** The number that the source gives out next, as a decimal text; `null` when it numbers no column. */
+  readonly nextNumber: string | null;
 }
 
 /** `schema.table`, the way configuration and messages name a table. */

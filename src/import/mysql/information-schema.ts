@@ -60,13 +60,14 @@ function where(scope: TableScope, schemaColumn: string, tableColumn: string): { 
 
 type TableHead = Pick<
   SourceTable,
-  'schema' | 'name' | 'comment' | 'transactional' | 'estimatedRows' | 'estimatedBytes'
+  'schema' | 'name' | 'comment' | 'transactional' | 'estimatedRows' | 'estimatedBytes' | 'nextNumber'
 >;
 
 async function readTables(session: MysqlSession, scope: TableScope): Promise<TableHead[]> {
   const filter = where(scope, 'table_schema', 'table_name');
   const rows = await session.query<Record<string, string | number | null>>(
-    `select table_schema as s, table_name as t, engine as e, table_rows as r, data_length as b, table_comment as c
+    `select table_schema as s, table_name as t, engine as e, table_rows as r, data_length as b, table_comment as c,
+            cast(auto_increment as char) as ai
        from information_schema.tables
       where ${filter.sql}
         and table_type = 'BASE TABLE'
@@ -80,6 +81,7 @@ async function readTables(session: MysqlSession, scope: TableScope): Promise<Tab
     transactional: /^(innodb|rocksdb|tokudb|xtradb)$/i.test(String(row.e ?? '')),
     estimatedRows: Number(row.r ?? 0),
     estimatedBytes: Number(row.b ?? 0),
+    nextNumber: row.ai === null || row.ai === undefined ? null : String(row.ai),
   }));
 }
 

@@ -24,6 +24,8 @@ export class Batch {
   /** Row changes that went in, before compaction. */
   changes = 0;
   transactions = 0;
+  /** Where its first source transaction begins: what the servers have must reach this far. */
+  from = 0n;
   /** End of the last whole source transaction in it. */
   end: Position | null = null;
   /** Source time of the newest change, in ms. */
@@ -34,8 +36,8 @@ export class Batch {
   /** What value policies changed, for the report; `server` is one that takes the row. */
   readonly altered: (AlteredValue & { readonly tableId: number; readonly server: string })[] = [];
 
-  constructor(capacity = 256 * 1024) {
-    this.lines = new LineBuffer(capacity);
+  constructor(capacity = 256 * 1024, lines = new LineBuffer(capacity)) {
+    this.lines = lines;
   }
 
   get empty(): boolean {

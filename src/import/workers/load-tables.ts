@@ -45,22 +45,29 @@ export async function loadTables(
   const rows = await context.control((client) => listTables(client, source));
   const structures = await context.servers.with(server, (client) => listStructures(client, source.key));
   const byId = new Map(structures.map((structure) => [structure.tableId, structure]));
-  const followed: FollowedTable[] = [];
-  for (const row of rows) {
+  const known = rows.flatMap((row) => {
     const structure = byId.get(row.id);
-    if (row.state !== 'followed' || structure === undefined) continue;
-    const { version, source: origin, target } = structure;
-    followed.push({
+    if (structure === undefined) return [];
+    // A table whose end was read, but not applied here, is followed up to its end
+    const state = row.state === 'dropped' ? 'followed' : row.state;
+    return [{ ...row, state, version: structure.version, source: structure.source, target: structure.target }];
+  });
+  return followedFrom(context, config, known);
+}
+
+/** The tables of the catalogue that are to be followed. */
+export function followedFrom(context: EngineContext, config: SourceConfig, rows: readonly TableRow[]): FollowedTable[] {
+  return rows
+    .filter(({ state }) => state === 'followed')
+    .map((row) => ({
       id: row.id,
-      version,
-      source: origin,
-      target,
-      router: routerOf(context, config, { routing: row.routing, source: origin, target }),
+      version: row.version,
+      source: row.source,
+      target: row.target,
+      router: routerOf(context, config, row),
       copiedAt: row.copiedAt ?? { all: 0n, column: null, ranges: [] },
-      skipEvents: skippedEvents(config, origin),
-    });
-  }
-  return followed;
+      skipEvents: skippedEvents(config, row.source),
+    }));
 }
 
 /** Servers that take rows of a source. */

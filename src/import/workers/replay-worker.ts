@@ -6,7 +6,6 @@ import { isOfTheTable, type ServerApplier } from '../apply/server-applier.ts';
 import type { ImportLog } from '../log/import-log.ts';
 import type { Position } from '../model/position.ts';
 import type { Batch } from '../stream/batch.ts';
-import type { BatchQueue } from '../stream/batch-queue.ts';
 import { messageOf } from './message-of.ts';
 import { together } from './together.ts';
 
@@ -24,7 +23,8 @@ export class ReadAgain extends Error {
 export interface ReplayWorkerOptions {
   readonly name: string;
   readonly appliers: readonly ServerApplier[];
-  readonly queue: BatchQueue;
+  /** Waits for the next batch. */
+  readonly take: (signal: AbortSignal) => Promise<Batch>;
   readonly onErrorReplay: 'continue' | 'exit';
   /** Resolves when it may go on: after maintenance. */
   readonly whenAllowed: (signal: AbortSignal) => Promise<void>;
@@ -53,9 +53,9 @@ export class ReplayWorker {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { appliers, queue, whenAllowed, onApplied } = this.#options;
+    const { appliers, take, whenAllowed, onApplied } = this.#options;
     while (!signal.aborted) {
-      const batch = await queue.take({ signal }).catch((error: unknown) => {
+      const batch = await take(signal).catch((error: unknown) => {
         if (signal.aborted) return null;
         throw error;
       });
@@ -95,6 +95,8 @@ export class ReplayWorker {
           isolate = true;
           continue;
         }
+        // A killed process of ours may still have been committing when we took over
+        if (sqlStateOf(error) === SV.importPositionMoved) throw new ReadAgain(isolate);
         if (!isRetryable(error)) throw error;
         if (wasInside) throw new ReadAgain(isolate);
         const delay = backoff.next();
@@ -111,6 +113,5 @@ export class ReplayWorker {
 function isRetryable(error: unknown): boolean {
   if (error instanceof HypervaultError) return error.retryable;
   const state = sqlStateOf(error);
-  if (state === SV.importPositionMoved) return false;
   return isConnectionLoss(error) || (state !== undefined && (COLLISIONS.has(state) || state.startsWith('53')));
 }

@@ -8,8 +8,8 @@ import type { GtidProgress } from './gtid-progress.ts';
 import type { PacketReader } from './packet-reader.ts';
 import { type BinlogPosition, toPosition } from './position.ts';
 import { isRowsEvent, parseRowsEvent, TABLE_MAP_EVENT } from './rows-event.ts';
-import type { StatementTime } from './statement-time.ts';
 import { TableShapes } from './shapes.ts';
+import type { StatementTime } from './statement-time.ts';
 import type { EventHeader, TransportHandler } from './transport.ts';
 import type { BinlogEvent } from './zongji-types.ts';
 
@@ -86,6 +86,7 @@ export class ChangeReader implements TransportHandler {
     this.#shapes = new TableShapes(options.charsets, options);
     this.#file = options.start.file;
     this.#offset = options.start.offset;
+    this.#batch.from = toPosition(options.start, options.lineage).ordinal;
     options.queue.onWanted = () => {
       if (!this.#inside) this.#handOver(false);
     };
@@ -266,6 +267,8 @@ export class ChangeReader implements TransportHandler {
   #push(batch: Batch): void {
     const { queue } = this.#options;
     this.#batch = new Batch();
+    // In the middle of a transaction the parts that follow belong to where it began
+    this.#batch.from = batch.complete ? batch.end!.ordinal : batch.from;
     if (batch.complete) this.#options.host.handedOver(batch);
     queue.push(batch);
     if (queue.full) this.flow.hold('queue');

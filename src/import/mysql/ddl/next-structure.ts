@@ -100,6 +100,7 @@ export function createdStructure(
     transactional: current?.transactional ?? true,
     estimatedRows: 0,
     estimatedBytes: 0,
+    nextNumber: null,
   };
   return withCurrentKeys(table, current);
 }

@@ -1,0 +1,100 @@
+import { lockSource } from '../catalogue/lock.ts';
+import { getSource, type SourceStatus, setFlags, setStatus } from '../catalogue/source-rows.ts';
+import { listTables } from '../catalogue/table-rows.ts';
+import { PreflightError, ReplicaStateError } from '../errors.ts';
+import { qualifiedName } from '../model/source-table.ts';
+import { messageOf } from '../workers/message-of.ts';
+import { type EngineContext, sourceConfig } from './context.ts';
+import { type CopyResult, type CopySourceOptions, SourceCopy } from './copy-source.ts';
+import { stopReplica } from './stop-replica.ts';
+import { surveySource } from './survey.ts';
+
+export type PartOptions = Partial<CopySourceOptions>;
+
+/** Copies one origin schema anew, beside the others (`refresh-schema`). The replica is stopped and has to be started again. */
+export async function refreshSchema(
+  context: EngineContext,
+  name: string,
+  schema: string,
+  options: PartOptions = {},
+): Promise<CopyResult> {
+  const config = sourceConfig(context, name);
+  if (config.schemaMappings[schema] === undefined) {
+    const known = Object.keys(config.schemaMappings).join(', ');
+    throw new ReplicaStateError(`${schema} is not mapped by the source ${name}; mapped: ${known}`);
+  }
+  return copyPart(context, name, [schema], () => true, 'initialised', options);
+}
+
+/**
+ * Copies tables anew, beside the others (`sync-tables`): those named `schema.table`, or with `disabled` all that were
+ * set aside. The replica is stopped and has to be started again.
+ */
+export async function syncTables(
+  context: EngineContext,
+  name: string,
+  tables: readonly string[] | 'disabled',
+  options: PartOptions = {},
+): Promise<CopyResult> {
+  const config = sourceConfig(context, name);
+  const source = await context.control((client) => getSource(client, name));
+  const known = await context.control((client) => listTables(client, source));
+  const wanted =
+    tables === 'disabled'
+      ? new Set(known.filter(({ state }) => state === 'aside').map((row) => qualifiedName(row.source)))
+      : new Set(tables);
+  for (const table of wanted) {
+    const schema = table.slice(0, table.indexOf('.'));
+    if (config.schemaMappings[schema] === undefined) {
+      throw new ReplicaStateError(`${table}: name a table as schema.table, with a schema that the source ${name} maps`);
+    }
+  }
+  const schemas = [...new Set([...wanted].map((table) => table.slice(0, table.indexOf('.'))))];
+  return copyPart(context, name, schemas, (table) => wanted.has(table), 'synced', options);
+}
+
+async function copyPart(
+  context: EngineContext,
+  name: string,
+  schemas: readonly string[],
+  isWanted: (table: string) => boolean,
+  after: SourceStatus,
+  options: PartOptions,
+): Promise<CopyResult> {
+  const config = sourceConfig(context, name);
+  await stopReplica(context, name, { signal: options.signal });
+  const before = await context.control((client) => getSource(client, name));
+  if (before.status === 'ready' || before.status === 'initialising') {
+    throw new ReplicaStateError(`the source ${name} is ${before.status}; run init-replica first`);
+  }
+  if (schemas.length === 0) return { tables: [], leftOut: [], rows: 0, durationMs: 0 };
+  const lock = await lockSource(context.servers, before, { waitMs: 5_000, signal: options.signal });
+  const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
+  try {
+    const reader = await context.openSource(config);
+    const whole = await surveySource(context, config, reader, { schemas }).finally(() => reader.close());
+    const errors = whole.problems.filter(
+      ({ level, table }) => level === 'error' && (table === null || isWanted(table)),
+    );
+    if (errors.length > 0) throw new PreflightError(name, errors);
+    const survey = {
+      ...whole,
+      tables: whole.tables.filter(({ source }) => isWanted(qualifiedName(source))),
+      leftOut: whole.leftOut.filter(({ source }) => isWanted(qualifiedName(source))),
+    };
+    await context.control(async (client) => {
+      await setStatus(client, before, 'syncing');
+      await setFlags(client, before, { stopRequested: false, paused: false });
+    });
+    const resume = options.resume ?? before.status === 'syncing';
+    const copy = new SourceCopy(context, config, before, { ...options, resume, signal });
+    const result = await copy.run(() => context.openSource(config), survey, { isPart: true });
+    await context.control((client) => setStatus(client, before, after));
+    return result;
+  } catch (error) {
+    if (!signal.aborted) await context.control((client) => setStatus(client, before, 'error', messageOf(error)));
+    throw error;
+  } finally {
+    await lock.release();
+  }
+}

@@ -1,0 +1,89 @@
+import type { Client } from 'pg';
+import { quoteIdentifier } from '../../internal/quote.ts';
+import { columnList, qualify } from '../apply/table-sql.ts';
+import { fitName } from '../mapping/names.ts';
+import { qualifiedName, type SourceForeignKey, type SourceTable } from '../model/source-table.ts';
+import type { Destination, Router } from '../route/router.ts';
+
+/** A replicated table with the places its rows are in. */
+export interface PlacedTable {
+  readonly source: SourceTable;
+  readonly targetName: string;
+  readonly router: Router;
+}
+
+/** A foreign key that was made, or why it was not. */
+export interface ForeignKeyResult {
+  readonly table: string;
+  readonly name: string;
+  readonly made: boolean;
+  readonly reason: string | null;
+}
+
+/**
+ * Makes the source's foreign keys, with what they do on delete and update: first NOT VALID, which only takes a short
+ * lock, then each is validated without locking writers out. One whose parent is not here, or whose rows violate it, is
+ * left out and reported.
+ */
+export async function createForeignKeys(
+  tables: readonly PlacedTable[],
+  connect: <Result>(server: string, work: (client: Client) => Promise<Result>) => Promise<Result>,
+): Promise<ForeignKeyResult[]> {
+  const byName = new Map(tables.map((table) => [qualifiedName(table.source), table]));
+  const results: ForeignKeyResult[] = [];
+  for (const child of tables) {
+    for (const key of child.source.foreignKeys) {
+      const parent = byName.get(`${key.parentSchema}.${key.parentTable}`);
+      const reason =
+        parent === undefined
+          ? `its parent ${key.parentSchema}.${key.parentTable} is not replicated`
+          : await make(child, parent, key);
+      results.push({ table: qualifiedName(child.source), name: key.name, made: reason === null, reason });
+    }
+  }
+  return results;
+
+  async function make(child: PlacedTable, parent: PlacedTable, key: SourceForeignKey): Promise<string | null> {
+    for (const destination of child.router.destinations) {
+      const beside = parentBeside(destination, parent);
+      if (beside === null) return `it would reach from one shard into another`;
+      const reason = await connect(destination.server, (client) =>
+        addForeignKey(client, child, destination, parent, beside, key),
+      );
+      if (reason !== null) return reason;
+    }
+    return null;
+  }
+}
+
+/** The parent's rows that a child at this place can refer to: in the same schema, else a whole copy on the same server. */
+function parentBeside(place: Destination, parent: PlacedTable): Destination | null {
+  const { destinations } = parent.router;
+  if (destinations.includes(place)) return place;
+  if (parent.router.kind === 'by-key') return null;
+  return destinations.find(({ server }) => server === place.server) ?? null;
+}
+
+async function addForeignKey(
+  client: Client,
+  child: PlacedTable,
+  place: Destination,
+  parent: PlacedTable,
+  beside: Destination,
+  key: SourceForeignKey,
+): Promise<string | null> {
+  const table = qualify(place.schema, child.targetName);
+  const name = quoteIdentifier(fitName(key.name));
+  try {
+    await client.query(`alter table ${table} drop constraint if exists ${name}`);
+    await client.query(
+      `alter table ${table} add constraint ${name} foreign key (${columnList(key.columns)})
+         references ${qualify(beside.schema, parent.targetName)} (${columnList(key.parentColumns)})
+         on delete ${key.onDelete} on update ${key.onUpdate} not valid`,
+    );
+    await client.query(`alter table ${table} validate constraint ${name}`);
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,59 @@
+import type { Position } from '../model/position.ts';
+import type { ChangeStream } from '../source/import-source.ts';
+import type { BatchQueue } from '../stream/batch-queue.ts';
+import type { FollowedTables } from '../stream/followed-tables.ts';
+import type { RowSink } from '../stream/row-sink.ts';
+import { hasPostgis } from './postgis.ts';
+import { ReadWorker } from './read-worker.ts';
+import type { ReplicaParts } from './replica.ts';
+import { statementHost } from './statement-host.ts';
+
+export interface ReadingOptions {
+  readonly queue: BatchQueue;
+  readonly tables: FollowedTables;
+  readonly start: Position;
+  readonly sink: RowSink;
+  /** A server that takes rows. */
+  readonly server: string;
+  readonly onStream: (stream: ChangeStream | null) => void;
+}
+
+/** The worker that reads a source, with what it tells wired to the catalogue. */
+export async function readWorkerOf(parts: ReplicaParts, options: ReadingOptions): Promise<ReadWorker> {
+  const { context, config, source, notes, reporter } = parts;
+  const { queue, tables, start, sink, onStream } = options;
+  const postgis = await hasPostgis(context, options.server);
+  let handedOver: Position | null = null;
+  return new ReadWorker({
+    name: config.name,
+    openSource: () => context.openSource(config),
+    follow: (opened) => ({
+      tables,
+      statements: statementHost(context, config, source, opened, { postgis, tables }),
+      sink,
+      queue,
+      events: {
+        setAside: (table, reason, details) => {
+          tables.remove(table.source.schema, table.source.name);
+          notes.setAside(table, reason, { phase: 'read', ...details });
+        },
+        statement: (entry) => notes.statement(entry),
+        caughtUp: () => reporter.caughtUp(),
+        handedOver: (batch) => {
+          tables.keep();
+          handedOver = batch.end;
+          reporter.handedOver(batch);
+        },
+      },
+      maxRows: config.replayMaxRows,
+      heartbeatMs: Math.max(200, config.sleepLoopMs),
+    }),
+    start,
+    queue,
+    tables,
+    isAside: (id) => notes.aside.has(id),
+    lastHandedOver: () => handedOver,
+    onStream,
+    log: context.log,
+  });
+}

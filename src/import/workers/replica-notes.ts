@@ -1,0 +1,122 @@
+import { Backoff } from '../../internal/backoff.ts';
+import { sleep } from '../../internal/sleep.ts';
+import type { TableFailure } from '../apply/server-applier.ts';
+import { noteError, noteStatement, type StatementEntry } from '../catalogue/error-rows.ts';
+import { noteLostView } from '../catalogue/lost-views.ts';
+import type { SourceRow } from '../catalogue/source-rows.ts';
+import { setTableState } from '../catalogue/table-rows.ts';
+import type { EngineContext } from '../commands/context.ts';
+import type { SavedView } from '../ddl/user-objects.ts';
+import { qualifiedName } from '../model/source-table.ts';
+import type { FollowedTable } from '../stream/followed-table.ts';
+import { messageOf } from './message-of.ts';
+import { syncRemedy } from './statement-host.ts';
+
+interface AsideDetails {
+  readonly phase: 'read' | 'replay';
+  readonly sql?: string | undefined;
+  readonly position?: string | undefined;
+}
+
+/** What the workers write into the catalogue about tables, statements and views. */
+export class ReplicaNotes {
+  /** Tables that were set aside since the workers began. */
+  readonly aside = new Set<number>();
+  readonly #context: EngineContext;
+  readonly #source: SourceRow;
+  readonly #pending: (() => Promise<void>)[] = [];
+  readonly #background = new Set<Promise<unknown>>();
+
+  constructor(context: EngineContext, source: SourceRow) {
+    this.#context = context;
+    this.#source = source;
+  }
+
+  /** A table that the reader cannot follow. Written by {@link settle}. */
+  setAside(table: FollowedTable, reason: string, details: AsideDetails): void {
+    if (this.aside.has(table.id)) return;
+    this.aside.add(table.id);
+    this.#tell(table, reason);
+    this.#pending.push(() => this.#write(table, reason, details));
+  }
+
+  /**
+   * Waits until every table set aside is so in the catalogue. Nothing that was read later may be applied before:
+   * a crash would leave a table that lacks changes and does not say so.
+   */
+  async settle(signal: AbortSignal): Promise<void> {
+    const backoff = new Backoff({ baseMs: 100, maxMs: 5_000 });
+    while (this.#pending.length > 0 && !signal.aborted) {
+      try {
+        await this.#pending[0]!();
+        this.#pending.shift();
+      } catch (error) {
+        this.#context.log.warn(`${this.#source.name}: the catalogue could not be reached: ${messageOf(error)}`);
+        await sleep(backoff.next(), { signal, what: 'writing to the catalogue' }).catch(() => {});
+      }
+    }
+  }
+
+  /** Tables whose changes a server refused: written at once, before the rest is committed. */
+  async failures(failures: readonly TableFailure[]): Promise<void> {
+    for (const { table, error } of failures) {
+      if (this.aside.has(table.id)) continue;
+      const reason = messageOf(error);
+      const { where, detail } = error as { where?: string; detail?: string };
+      await this.#write(table, reason, { phase: 'replay', sql: detail ?? where });
+      this.aside.add(table.id);
+      this.#tell(table, reason);
+    }
+  }
+
+  statement(entry: StatementEntry): void {
+    this.#context.log.debug(`${this.#source.name}: ${entry.outcome}: ${entry.sql.slice(0, 200)}`);
+    this.#inBackground(this.#context.control((client) => noteStatement(client, this.#source, entry)));
+  }
+
+  lostView(view: SavedView, reason: string): void {
+    this.#context.log.error(`${this.#source.name}: the view ${view.schema}.${view.name} no longer fits: ${reason}`);
+    this.#inBackground(this.#context.control((client) => noteLostView(client, view, reason)));
+  }
+
+  /** Waits for what is being written. */
+  async close(): Promise<void> {
+    await this.settle(AbortSignal.timeout(5_000));
+    await Promise.allSettled(this.#background);
+  }
+
+  #tell(table: FollowedTable, message: string): void {
+    const { log, notifier } = this.#context;
+    const name = qualifiedName(table.source);
+    log.error(`${this.#source.name}: ${name} was set aside: ${message}`);
+    notifier.notify({
+      level: 'error',
+      source: this.#source.name,
+      table: name,
+      message,
+      remedy: syncRemedy(table.source),
+    });
+  }
+
+  #write(table: FollowedTable, message: string, details: AsideDetails): Promise<void> {
+    const name = qualifiedName(table.source);
+    return this.#context.control(async (client) => {
+      await setTableState(client, table.id, 'aside', message);
+      await noteError(client, this.#source, {
+        ...details,
+        tableId: table.id,
+        table: name,
+        message,
+        remedy: syncRemedy(table.source),
+      });
+    });
+  }
+
+  /** Notes that need not be waited for; what fails goes to the log. */
+  #inBackground(work: Promise<unknown>): void {
+    const done = work
+      .catch((error: unknown) => this.#context.log.error(`${this.#source.name}: ${messageOf(error)}`))
+      .finally(() => this.#background.delete(done));
+    this.#background.add(done);
+  }
+}
