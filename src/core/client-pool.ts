@@ -3,7 +3,7 @@ import genericPool, { type Pool } from 'generic-pool';
 import type { Client } from 'pg';
 import { AbortedError, ClosedError, HypervaultError } from '../errors.ts';
 import { Backoff } from '../internal/backoff.ts';
-import { destroyClient, lossOf } from '../internal/client-guard.ts';
+import { destroyClient, endClient, lossOf } from '../internal/client-guard.ts';
 import { PoolTimeoutError, QueueFullError } from './errors.ts';
 
 export interface ClientPoolOptions {
@@ -252,6 +252,6 @@ function isQuiet(client: Client): boolean {
 /** A healthy session is told that we leave; any other is cut, since `end()` would wait for its statement. */
 async function farewell(client: Client): Promise<void> {
   if (isNobodys(client)) return;
-  if (lossOf(client) === undefined && isQuiet(client)) await client.end();
+  if (lossOf(client) === undefined && isQuiet(client)) await endClient(client);
   else destroyClient(client);
 }

@@ -125,7 +125,7 @@ export class Datastore<Database extends object = Record<string, Record<string, u
     return abortable(this.#open().put(shardId, kind, body, key), signal, 'put');
   }
 
-  /** Writes many new entities into one shard; keys come in the order of the bodies. */
+  /** Writes many new entities into one shard, all or none; keys come in the order of the bodies. */
   async putMany(shardId: number, kind: number, bodies: readonly Body[], { signal }: Waiting = {}): Promise<Key[]> {
     return abortable(this.#open().putMany(shardId, kind, bodies), signal, 'putMany');
   }

@@ -1,8 +1,9 @@
 import { InvalidArgumentError } from '../errors.ts';
 import type { Body, Entity } from './entity.ts';
+import { BULK_KEYS, readBulk } from './entity-bulk.ts';
 import type { EntityRemoval, EntityUpdate } from './entity-changes.ts';
 import type { EntityWrites } from './entity-sources.ts';
-import type { EntityInsert } from './entity-writes.ts';
+import type { EntitiesInsert, EntityInsert } from './entity-writes.ts';
 import { encodeHstore } from './hstore.ts';
 import { Key } from './key.ts';
 import type { Server } from './server.ts';
@@ -41,7 +42,8 @@ export class Entities {
   }
 
   getMany(keys: readonly Key[]): Promise<(Entity | null)[]> {
-    return Promise.all(keys.map((key) => this.get(key)));
+    if (keys.length < BULK_KEYS) return Promise.all(keys.map((key) => this.get(key)));
+    return readBulk(this.#servers, keys.map(checkedKey), this.#epoch, (key) => this.get(key));
   }
 
   async put(shardId: number, kind: number, body: Body, key?: Key): Promise<Key> {
@@ -58,8 +60,14 @@ export class Entities {
     const server = this.#servers.of(shardId);
     checkKind(kind);
     const texts = bodies.map((body) => encodeHstore(body));
-    await server.entities.writes(shardId);
-    return Promise.all(texts.map((text) => this.#insert(server, shardId, kind, text, undefined)));
+    if (texts.length === 0) return [];
+    return (await server.write<EntitiesInsert>({
+      source: (await writesOf(server, shardId)).many,
+      order: '',
+      repeatable: false,
+      kind,
+      bodies: texts,
+    })) as Key[];
   }
 
   async update(

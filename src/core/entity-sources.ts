@@ -3,7 +3,7 @@ import { quoteIdentifier } from '../internal/quote.ts';
 import type { ClientPool } from './client-pool.ts';
 import { removeEntities, updateEntities } from './entity-changes.ts';
 import { entityReadSource } from './entity-reads.ts';
-import { insertUnderGivenIds, insertWithNewIds } from './entity-writes.ts';
+import { insertMany, insertUnderGivenIds, insertWithNewIds } from './entity-writes.ts';
 import type { ReadSource } from './gathered-reads.ts';
 import type { WriteSource } from './gathered-writes.ts';
 import { schemaName } from './schema-name.ts';
@@ -13,6 +13,7 @@ import type { SessionFacts } from './session.ts';
 export interface EntityWrites {
   readonly withNewIds: WriteSource;
   readonly underGivenIds: WriteSource;
+  readonly many: WriteSource;
   readonly update: WriteSource;
   readonly remove: WriteSource;
 }
@@ -92,6 +93,7 @@ export class EntitySources {
       writes = {
         withNewIds: insertWithNewIds(place),
         underGivenIds: insertUnderGivenIds(place),
+        many: insertMany(place),
         update: updateEntities(place),
         remove: removeEntities(place),
       };

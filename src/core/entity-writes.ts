@@ -12,6 +12,14 @@ export interface EntityInsert extends WriteCall {
   done(key: Key): void;
 }
 
+/** Entities that are stored together, all or none. */
+export interface EntitiesInsert extends WriteCall {
+  readonly kind: number;
+  readonly bodies: readonly string[];
+  /** In the order of the bodies. */
+  done(keys: Key[]): void;
+}
+
 /** Where one shard keeps its entities. */
 export interface EntityPlace {
   readonly shardId: number;
@@ -27,9 +35,9 @@ export interface EntityPlace {
 /** Rows one insert may carry. */
 const MAX_ROWS = 512;
 
-/** Inserts whose ids the server makes. */
-export function insertWithNewIds({ shardId, table, nextId, hstoreSchema, epoch }: EntityPlace): WriteSource {
-  const text = `
+/** `$1` kinds, `$2` bodies: stores them and returns place and id of each. */
+function insertText({ table, nextId, hstoreSchema }: EntityPlace): string {
+  return `
 with given as materialized (
   select ${nextId}() as id, type, body, place
     from unnest($1::smallint[], $2::text[]) with ordinality as g (type, body, place)
@@ -39,6 +47,12 @@ with given as materialized (
     from given
 )
 select place, id from given`;
+}
+
+/** Inserts whose ids the server makes. */
+export function insertWithNewIds(place: EntityPlace): WriteSource {
+  const { shardId, epoch } = place;
+  const text = insertText(place);
   return {
     shardId,
     maxCalls: MAX_ROWS,
@@ -50,6 +64,25 @@ select place, id from given`;
       for (const [place, id] of result.rows as [string, string][]) {
         calls[Number(place) - 1]!.done(new Key(BigInt(id), { epoch }));
       }
+    },
+  };
+}
+
+/** Inserts of one caller that belong together: a statement of their own, so they are stored all or none. */
+export function insertMany(place: EntityPlace): WriteSource {
+  const { shardId, epoch } = place;
+  const text = insertText(place);
+  return {
+    shardId,
+    maxCalls: 1,
+    statement: ([call]) => {
+      const { kind, bodies } = call as EntitiesInsert;
+      return { text, values: [bodies.map(() => kind), bodies], types: RAW_TYPES };
+    },
+    settle: ([call], result) => {
+      const keys: Key[] = [];
+      for (const [row, id] of result.rows as [string, string][]) keys[Number(row) - 1] = new Key(BigInt(id), { epoch });
+      (call as EntitiesInsert).done(keys);
     },
   };
 }

@@ -49,6 +49,32 @@ describe('entities', () => {
     expect(await db.putMany(2, 1, [])).toEqual([]);
   });
 
+  test('many at once: a thousand over all shards come back in order, and putMany stores all or none', async () => {
+    const { db, databases } = await testDatastore();
+    const keys = (
+      await Promise.all(
+        db.map.shards.map((s) =>
+          db.putMany(
+            s,
+            1,
+            Array.from({ length: 300 }, (_, n) => ({ n: `${s}.${n}` })),
+          ),
+        ),
+      )
+    ).flat();
+    const mixed = keys.map((_, n) => keys[(n * 7919) % keys.length]!);
+    const got = await db.getMany([...mixed, new Key(1n << 10n), mixed[0]!]);
+    expect(got.slice(0, mixed.length).map((entity) => entity?.key.id)).toEqual(mixed.map(({ id }) => id));
+    expect(got.slice(mixed.length).map((entity) => entity?.key.id)).toEqual([undefined, mixed[0]!.id]);
+    await databases[0].query(`alter table shard0001.entities add check (body -> 'n' <> 'bad')`);
+    const bodies = [{ n: 'good' }, { n: 'bad' }, { n: 'good' }];
+    expect((await rejection(db.putMany(1, 1, bodies))).code).toBe('23514');
+    const { rows } = await databases[0].query(
+      `select count(*)::int as n from shard0001.entities where body -> 'n' = 'good'`,
+    );
+    expect(rows[0].n).toBe(0);
+  });
+
   test('update merges or replaces, tells the new state, and compares when asked', async () => {
     const { db } = await testDatastore();
     const key = await db.put(3, 9, { a: '1', b: '2' });
