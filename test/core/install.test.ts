@@ -234,6 +234,16 @@ test('hstore is found in whatever schema it is', async () => {
   await store.disconnect();
 });
 
+test('a machine without hstore is refused, saying what to install', async () => {
+  const db = await freshDatabase();
+  await db.query('drop extension hstore');
+  await db.query(`alter database ${db.connection.database} set extension_control_path to '/nowhere'`);
+  const error = await rejection(install([{ ...db.connection, shards: '1-2' }]));
+  expect(error).toBeInstanceOf(SchemaError);
+  expect(error.message).toMatch(/hstore is not installed on the machine .*postgresql-contrib/);
+  expect(await schemas(db)).toEqual([]);
+});
+
 test('without the right to make schemas the error names the grant; with it, no superuser is needed', async () => {
   const db = await freshDatabase();
   await db.query('drop extension hstore');
