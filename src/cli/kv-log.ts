@@ -71,9 +71,12 @@ function writeTo(stream: NodeJS.WritableStream & { readonly destroyed?: boolean 
   };
 }
 
-/** `less`, which ends by itself when everything fits on the screen; the terminal itself where there is none. */
+/** Ends by itself when everything fits on the screen (F), shows colours (R), cuts long lines (S), clears nothing (X). */
+const PAGER = { command: 'less', options: ['-FRSX'] } as const;
+
+/** The pager; the terminal itself where there is none. */
 function openPager({ stdout, stderr }: Output): { write: Write; end(): Promise<void> } {
-  const pager = spawn('less', ['-FRSX'], { stdio: ['pipe', stdout, stderr] });
+  const pager = spawn(PAGER.command, PAGER.options, { stdio: ['pipe', stdout, stderr] });
   let missing = false;
   const ended = new Promise<void>((resolve) => {
     pager.on('exit', () => resolve());
