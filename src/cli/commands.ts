@@ -76,4 +76,9 @@ export const COMMANDS: readonly CommandRow[] = [
     summary: 'versioned settings: list, show, edit, history, rollback, watch, serve',
     load: async () => (await import('./kv.ts')).defineKv,
   },
+  {
+    name: 'streams',
+    summary: 'event streams: publish, read, tail, groups, parked, replay, stats',
+    load: async () => (await import('./streams.ts')).defineStreams,
+  },
 ];
