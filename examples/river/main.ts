@@ -18,9 +18,10 @@ const RIVERS = ['Amazon', 'Nile', 'Yangtze', 'Mississippi', 'Danube', 'Ganges', 
 console.log('Starting two Postgres servers with four shards each …');
 await using servers = await startEmbedded({ servers: 2 });
 const connections = servers.connections.map((connection, at) => ({ ...connection, shards: ['1-5', '5-9'][at]! }));
-await Promise.all(
-  connections.map((connection) => new PostgresConnector(connection).query('create extension if not exists hstore')),
-);
+for (const connection of connections) {
+  await using connector = new PostgresConnector(connection);
+  await connector.query('create extension if not exists hstore');
+}
 await install(connections);
 await using db = new Datastore(connections);
 await addChangeLog(db, SHARDS.flat());
@@ -66,9 +67,8 @@ await until('stream', 1);
 await until('river', 6);
 
 console.log('\nCutting the listening session of server 1, and writing at the same moment:');
-await new PostgresConnector(connections[0]!).query(
-  `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'river'`,
-);
+await using connector = new PostgresConnector(connections[0]!);
+await connector.query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'river'`);
 await db.putMany(2, 1, [
   { name: 'Volga', what: 'river', sea: 'Caspian' },
   { name: 'Ural', what: 'river', sea: 'Caspian' },
