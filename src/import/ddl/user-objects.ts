@@ -3,7 +3,7 @@ import { quoteIdentifier } from '../../internal/quote.ts';
 import { qualify } from '../apply/table-sql.ts';
 
 /** What the user made on top of a table, and what is lost with the table when it is replaced. */
-export interface UserObjects {
+interface UserObjects {
   readonly views: readonly SavedView[];
   /** `grant … on … to …`, for the table itself. */
   readonly grants: readonly string[];
