@@ -2,13 +2,6 @@ import type { Client } from 'pg';
 import { quoteIdentifier } from '../../internal/quote.ts';
 import { qualify } from '../apply/table-sql.ts';
 
-/** What the user made on top of a table, and what is lost with the table when it is replaced. */
-interface UserObjects {
-  readonly views: readonly SavedView[];
-  /** `grant … on … to …`, for the table itself. */
-  readonly grants: readonly string[];
-}
-
 export interface SavedView {
   readonly schema: string;
   readonly name: string;

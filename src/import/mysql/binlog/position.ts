@@ -28,11 +28,6 @@ export function lineageOf({ ordinal }: Position): bigint {
   return ordinal >> LINEAGE_BITS;
 }
 
-/** The place at which reading begins on another server of the topology: the same GTID, the next lineage. */
-export function nextLineage(position: Position): Position {
-  return { ...position, ordinal: (lineageOf(position) + 1n) << LINEAGE_BITS };
-}
-
 export function fromPosition(position: Position): BinlogPosition {
   const colon = position.text.lastIndexOf(':');
   return { file: position.text.slice(0, colon), offset: Number(position.text.slice(colon + 1)), gtid: position.gtid };
