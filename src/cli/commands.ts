@@ -81,4 +81,9 @@ export const COMMANDS: readonly CommandRow[] = [
     summary: 'event streams: publish, read, tail, groups, parked, replay, stats',
     load: async () => (await import('./streams.ts')).defineStreams,
   },
+  {
+    name: 'import',
+    summary: 'bring a MySQL or MariaDB database into Postgres, and keep it up to date',
+    load: async () => (await import('./import.ts')).defineImport,
+  },
 ];

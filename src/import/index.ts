@@ -1,7 +1,16 @@
+export type { ErrorFilter, ErrorRow } from './catalogue/error-rows.ts';
+export type { PartOptions } from './commands/copy-part.ts';
+export type { CopySchemaResult } from './commands/copy-schema.ts';
 export type { CopyResult } from './commands/copy-source.ts';
+export type { DetachOptions, DetachResult } from './commands/detach-replica.ts';
 export type { InitOptions } from './commands/init-replica.ts';
+export type { MaintenanceOptions } from './commands/run-maintenance.ts';
+export type { SourceSummary } from './commands/show-sources.ts';
+export type { SourceDetails, SourceStatusReport } from './commands/show-status.ts';
 export type { StartOptions } from './commands/start-replica.ts';
 export type { StopOptions } from './commands/stop-replica.ts';
+export type { MappingChange } from './commands/update-schema-mappings.ts';
+export type { UpgradeResult } from './commands/upgrade-replica-schema.ts';
 export { ReplicaEngine } from './engine.ts';
 export {
   BinlogPurgedError,

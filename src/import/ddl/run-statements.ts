@@ -7,13 +7,27 @@ import { quoteIdentifier } from '../../internal/quote.ts';
  */
 export const SCHEMA = '\u0001';
 
-/** Runs statements in one schema. */
-export async function runStatements(client: ClientBase, statements: readonly string[], schema: string): Promise<void> {
-  for (const statement of statements) await client.query(inSchema(statement, schema));
+/** Stands for the schema in which the table is at home, also while it is being loaded in another one. */
+export const HOME = '\u0002';
+
+/**
+ * Runs statements in one schema.
+ * @param home - where the table is at home, when that is another schema
+ */
+export async function runStatements(
+  client: ClientBase,
+  statements: readonly string[],
+  schema: string,
+  home = schema,
+): Promise<void> {
+  for (const statement of statements) await client.query(inSchema(statement, schema, home));
 }
 
-/** A statement with the schema put in. */
-export function inSchema(statement: string, schema: string): string {
+/** A statement with the schemas put in. */
+export function inSchema(statement: string, schema: string, home = schema): string {
   const quoted = quoteIdentifier(schema);
-  return statement.replaceAll(`'${SCHEMA}`, `'${quoted.replaceAll("'", "''")}`).replaceAll(SCHEMA, quoted);
+  return statement
+    .replaceAll(`'${SCHEMA}`, `'${quoted.replaceAll("'", "''")}`)
+    .replaceAll(SCHEMA, quoted)
+    .replaceAll(HOME, quoteIdentifier(home));
 }

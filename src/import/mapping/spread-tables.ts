@@ -1,5 +1,5 @@
 import type { StoredRouting } from '../catalogue/table-rows.ts';
-import { SCHEMA } from '../ddl/run-statements.ts';
+import { HOME } from '../ddl/run-statements.ts';
 import type { SourceTable } from '../model/source-table.ts';
 import type { TargetTable } from '../model/target-table.ts';
 
@@ -43,7 +43,7 @@ export function spreadTables<Table extends Spreadable>(tables: readonly Table[])
       if (!widened.has(`${source.schema}.${source.name}.${column.name}`)) return column;
       const type = NARROW.test(column.type) ? 'bigint' : column.type;
       if (!column.identity || routing.kind !== 'by') return { ...column, type };
-      return { ...column, type, identity: false, default: `${SCHEMA}.next_id()` };
+      return { ...column, type, identity: false, default: `${HOME}.next_id()` };
     });
     return { ...table, target: { ...target, columns } };
   });

@@ -36,7 +36,7 @@ export async function prepareTarget(
         if (destination.server !== server) continue;
         const schema = loadingSchema(destination.schema);
         await runStatements(client, dropTableStatements(target), schema);
-        await runStatements(client, create, schema);
+        await runStatements(client, create, schema, destination.schema);
       }
     });
   }

@@ -1,0 +1,79 @@
+import type { DefineCommand } from './context.ts';
+import { type ImportOptions, importCommand, sourceCommand, sourceOf, withEngine } from './import-engine.ts';
+import { UsageError } from './usage-error.ts';
+
+interface ConfirmOptions extends ImportOptions {
+  readonly yes?: boolean;
+}
+
+/** The catalogue, and the sources in it. */
+export const defineImportCatalogue: DefineCommand = (group, context) => {
+  const { output, signal } = context;
+  importCommand(group, 'create-replica-schema')
+    .description('install the catalogue')
+    .action((options: ImportOptions) =>
+      withEngine(options, context, async (engine) => {
+        output.value(await engine.createReplicaSchema(), ({ applied }) =>
+          applied.length === 0 ? 'the catalogue is there already' : `installed: ${applied.length} files`,
+        );
+      }),
+    );
+  importCommand(group, 'drop-replica-schema')
+    .description('take the catalogue away; replicated rows stay')
+    .option('--yes', 'do it')
+    .action((options: ConfirmOptions) =>
+      withEngine(options, context, async (engine) => {
+        confirm(options, 'the catalogue would be dropped');
+        await engine.dropReplicaSchema();
+      }),
+    );
+  importCommand(group, 'upgrade-replica-schema')
+    .description('bring the catalogue to this version')
+    .action((options: ImportOptions) =>
+      withEngine(options, context, async (engine) => {
+        output.value(
+          await engine.upgradeReplicaSchema({ signal }),
+          ({ applied }) => `applied: ${applied.length} files`,
+        );
+      }),
+    );
+  sourceCommand(group, 'add-source')
+    .description('register a source of the configuration')
+    .action((options: ImportOptions) =>
+      withEngine(options, context, async (engine) => {
+        const name = await sourceOf(engine, options);
+        output.value(
+          await engine.addSource(name),
+          ({ added }) => `${name}: ${added ? 'registered' : 'is registered already'}`,
+        );
+      }),
+    );
+  sourceCommand(group, 'drop-source')
+    .description('take a source out of the catalogue; replicated rows stay')
+    .option('--yes', 'do it')
+    .action((options: ConfirmOptions) =>
+      withEngine(options, context, async (engine) => {
+        const name = await sourceOf(engine, options);
+        confirm(options, `the source ${name} would be dropped`);
+        await engine.dropSource(name);
+      }),
+    );
+  sourceCommand(group, 'update-schema-mappings')
+    .description('rename target schemas after schema_mappings changed')
+    .action((options: ImportOptions) =>
+      withEngine(options, context, async (engine) => {
+        const change = await engine.updateSchemaMappings(await sourceOf(engine, options), { signal });
+        output.value(change, ({ renamed, removed, added }) =>
+          [
+            ...renamed.map(({ from, to }) => `renamed ${from} to ${to}`),
+            ...removed.map((schema) => `no longer replicated: ${schema}`),
+            ...added.map((schema) => `new: ${schema}; copy it with refresh-schema`),
+          ].join('\n'),
+        );
+      }),
+    );
+};
+
+export function confirm({ yes }: ConfirmOptions, what: string): void {
+  if (!yes) throw new UsageError(`${what}; say --yes to do it`);
+}

@@ -1,0 +1,24 @@
+import type { DefineCommand } from './context.ts';
+import { defineImportCatalogue } from './import-catalogue.ts';
+import { defineImportCopy } from './import-copy.ts';
+import { defineImportReplica } from './import-replica.ts';
+import { defineImportShow } from './import-show.ts';
+
+const HELP = `
+The configuration is hypervault.yaml with a section import, or a pg_chameleon file.
+
+Example:
+  hypervault import create-replica-schema --config shop.yaml
+  hypervault import add-source --config shop.yaml
+  hypervault import preflight --config shop.yaml
+  hypervault import init-replica --config shop.yaml
+  hypervault import start-replica --config shop.yaml`;
+
+/** `hypervault import …`: what pg_chameleon's command line does, in kebab-case. */
+export const defineImport: DefineCommand = (group, context) => {
+  group.helpCommand(false);
+  for (const define of [defineImportCatalogue, defineImportCopy, defineImportReplica, defineImportShow]) {
+    define(group, context);
+  }
+  group.addHelpText('after', HELP);
+};
