@@ -1,8 +1,9 @@
-// npm run bench -- NAME … asks these questions; npm run bench asks all and rewrites bench/RESULTS.md.
+// npm run bench -- NAME asks one question; npm run bench asks all, npm run bench -- NAME NAME … some of them, and both
+// write what was seen into bench/RESULTS.md. Answers of earlier runs stand in bench/results.json until they are asked anew.
 // A question is a file beside this one that exports `run(): Promise<object[]>`.
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { machine } from './support/machine.ts';
 import type { Result } from './support/result.ts';
@@ -38,18 +39,21 @@ async function ask(question: string): Promise<void> {
 
 /** Each question in a process of its own: none inherits the heap or the compiled code of another. */
 async function askAll(names: readonly string[]): Promise<void> {
-  const results: Result[] = [];
+  const file = join(folder, 'results.json');
+  const known = JSON.parse(await readFile(file, 'utf8').catch(() => '{}')) as Record<string, Result[]>;
   for (const name of names) {
     console.log(`== ${name}`);
     const { lines, code } = await askApart(name);
     if (code !== 0) {
       console.error(`${name} failed`);
       process.exitCode = 1;
+    } else {
+      known[name] = lines.map((line) => JSON.parse(line) as Result);
     }
-    results.push(...lines.map((line) => JSON.parse(line) as Result));
   }
-  if (words.length > 0) return;
-  await writeFile(join(folder, 'RESULTS.md'), resultsPage(results, await machine()));
+  const kept = Object.fromEntries(Object.entries(known).sort(([a], [b]) => (a < b ? -1 : 1)));
+  await writeFile(file, `${JSON.stringify(kept, null, 2)}\n`);
+  await writeFile(join(folder, 'RESULTS.md'), resultsPage(Object.values(kept).flat(), await machine()));
   console.log('bench/RESULTS.md is written');
 }
 
