@@ -75,6 +75,8 @@ export class ChangeReader implements TransportHandler {
   #file: string;
   #offset: number;
   #inside = false;
+  /** In an XA transaction, whose rows are logged at its PREPARE and may be rolled back much later. */
+  #xa = false;
   #gtid: string | null = null;
   #handedOverAt = 0;
   #statementTime: StatementTime = { microseconds: 0, timeZone: null };
@@ -154,6 +156,12 @@ export class ChangeReader implements TransportHandler {
     const batch = this.#batch;
     const { rows } = event;
     const { whole, layout, old, oldLayout, table } = shape;
+    if (this.#xa) {
+      const reason =
+        'its rows were changed in an XA transaction, which is logged before it is decided and cannot be followed';
+      this.#options.host.setAside(table, new Error(reason));
+      return;
+    }
     const { skipEvents } = table;
     if (skipEvents.has(event.kind)) return;
     const decodeNew = (): Int32Array => {
@@ -182,6 +190,8 @@ export class ChangeReader implements TransportHandler {
 
   #begin(event: BinlogEvent): void {
     this.#inside = true;
+    // MariaDB says it with the GTID, MySQL by a statement
+    this.#xa = event.preparedXa ?? false;
     this.#gtid = event.gtid ?? null;
     this.#sink.transactionStart = toPosition(this.#here(), this.#options.lineage).ordinal;
   }
@@ -203,6 +213,7 @@ export class ChangeReader implements TransportHandler {
     }
     if (word === 'savepoint' || word === 'rollback' || word === 'release' || sql.startsWith('#')) return;
     if (!this.#inside) this.#begin(event);
+    if (word === 'xa') this.#xa = /^\s*xa\s+(start|begin)\b/i.test(sql);
     this.flow.hold('statement');
     const statement: SourceStatement = {
       sql,

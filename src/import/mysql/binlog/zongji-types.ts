@@ -48,5 +48,6 @@ export interface BinlogEvent {
   /** Gtid, MariadbGtid: of the transaction that begins. */
   readonly gtid?: string;
   readonly standalone?: boolean;
+  readonly preparedXa?: boolean;
   readonly isDdl?: boolean;
 }
