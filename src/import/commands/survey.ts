@@ -110,11 +110,10 @@ function cascadeWarnings(tables: readonly PlannedTable[]): Problem[] {
   return tables.flatMap(({ source }) =>
     source.foreignKeys
       .filter(({ onDelete, onUpdate }) => /cascade|set null/.test(`${onDelete} ${onUpdate}`))
-      .filter(({ parentTable }) => !tables.some((other) => other.source.name === parentTable))
       .map(({ name, parentTable }) => ({
         level: 'warning' as const,
         table: qualifiedName(source),
-        message: `the foreign key ${name} changes rows when ${parentTable} changes, and ${parentTable} is not replicated: those changes are in no log`,
+        message: `the foreign key ${name} changes rows by itself when ${parentTable} changes; those changes are in no log and do not arrive`,
       })),
   );
 }
