@@ -7,6 +7,8 @@ export default defineConfig({
     setupFiles: ['test/support/leaks.ts'],
     // Every file in a process of its own, so that what leaks is counted where it leaked.
     pool: 'forks',
+    // Some tests bound times, and a shared machine may stand still for a moment: only what fails every time is a failure.
+    retry: process.env.CI ? 2 : 0,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // Real servers on a few cores: more workers than this make the servers starve each other.
