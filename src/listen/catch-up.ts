@@ -11,14 +11,17 @@ export interface CatchUpContext {
 
 /**
  * Runs a catch-up when one is asked for; requests during a run make one further run. A run that fails is repeated
- * with a growing pause, since the backlog it did not read would otherwise stay unread until the next event.
+ * with a growing pause, since the backlog it did not read would otherwise stay unread until the next event; a request
+ * ends that pause, because it comes from a session that has just been opened.
  */
 export class CatchUp {
   readonly #run: (context: CatchUpContext) => unknown;
   readonly #onError: (error: unknown) => void;
   readonly #stop = new AbortController();
+  #hurry = new AbortController();
   #wanted: CatchUpReason | undefined;
-  #task: Promise<void> | undefined;
+  #running = false;
+  #task: Promise<void> = Promise.resolve();
 
   constructor(run: (context: CatchUpContext) => unknown, onError: (error: unknown) => void) {
     this.#run = run;
@@ -27,31 +30,35 @@ export class CatchUp {
 
   request(reason: CatchUpReason): void {
     this.#wanted ??= reason;
-    this.#task ??= this.#work().finally(() => {
-      this.#task = undefined;
-    });
+    this.#hurry.abort();
+    if (!this.#running) this.#task = this.#work();
   }
 
   /** Takes no more requests, and waits for the run in hand. */
   async close(): Promise<void> {
     this.#stop.abort();
+    this.#hurry.abort();
     await this.#task;
   }
 
   async #work(): Promise<void> {
     const { signal } = this.#stop;
     const backoff = new Backoff({ baseMs: 100, maxMs: 5_000 });
+    this.#running = true;
+    // Between the last look at what is wanted and the end of running nothing is awaited, so no request is lost.
     for (let reason = this.#take(); reason !== undefined && !signal.aborted; reason = this.#take()) {
+      this.#hurry = new AbortController();
       try {
         await this.#run({ reason, signal });
         backoff.reset();
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted) break;
         this.#onError(error);
         this.#wanted ??= reason;
-        await sleep(backoff.next(), { signal }).catch(() => {});
+        await sleep(backoff.next(), { signal: this.#hurry.signal }).catch(() => backoff.reset());
       }
     }
+    this.#running = false;
   }
 
   #take(): CatchUpReason | undefined {

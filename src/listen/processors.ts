@@ -11,8 +11,8 @@ export interface ProcessorsHooks {
   readonly onError: (component: string, error: unknown, decision: ErrorDecision) => void;
   /** A processor stopped on an error that was not reckoned with. */
   readonly onUnexpected: (error: unknown) => void;
-  /** A processor stopped on an error that was; it may be started again after the delay. */
-  readonly onFailed: (retryAfterMs: number) => void;
+  /** A processor stopped on an error that was; it may be started again, see {@link Processors.restartInMs}. */
+  readonly onFailed: () => void;
   readonly onPressure: (pressed: boolean) => void;
   readonly maxBackoffMs: number;
 }
@@ -43,6 +43,13 @@ export class Processors {
 
   get status(): ComponentStatus[] {
     return this.#entries.map(({ runner }) => runner.status);
+  }
+
+  /** When the next of those that stopped on an error may be started again; `undefined` when none did. */
+  get restartInMs(): number | undefined {
+    const times = this.#entries.filter(({ runner, restartAt }) => !runner.alive && restartAt > performance.now());
+    if (times.length === 0) return undefined;
+    return Math.min(...times.map(({ restartAt }) => restartAt)) - performance.now();
   }
 
   has(component: Component): boolean {
@@ -107,7 +114,7 @@ export class Processors {
     entry.runsAtFailure = runs;
     const delay = entry.backoff.next();
     entry.restartAt = performance.now() + delay;
-    this.#hooks.onFailed(delay);
+    this.#hooks.onFailed();
   }
 
   #press(pressed: boolean): void {

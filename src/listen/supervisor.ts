@@ -2,12 +2,15 @@ import { ClosedError } from '../errors.ts';
 import { Endpoint } from '../internal/endpoint/endpoint.ts';
 import { Releasers } from '../internal/releasers.ts';
 import { TypedEmitter } from '../internal/typed-emitter.ts';
+import { Alarm } from './alarm.ts';
 import { Component } from './component.ts';
+import { deferred } from './deferred.ts';
 import type { ErrorDecision } from './error-strategy.ts';
 import { InvalidConfigurationError, LeaseLostError } from './errors.ts';
 import { FileWatch } from './file-watch.ts';
 import { NotificationHub } from './hub.ts';
 import { LeaderLease } from './leader-lease.ts';
+import { Life } from './life.ts';
 import { Listeners } from './listeners.ts';
 import { NotificationListener } from './notification-listener.ts';
 import { handleProcessSignals } from './process-signals.ts';
@@ -21,7 +24,6 @@ import {
   type SupervisorOptions,
 } from './supervisor-options.ts';
 import type { SupervisorEvents, SupervisorStatus } from './supervisor-status.ts';
-import { until } from './until.ts';
 
 const CONTINUES: ErrorDecision = { handled: true, action: 'continue' };
 
@@ -51,14 +53,10 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
   readonly #role = new RoleProcedure(() => this.#fitRole());
   #hubChange: StateChange | undefined;
   #hubChanged = deferred();
-  #state: ListenState = 'stopped';
-  #reason = 'not started';
-  #since = new Date();
+  readonly #life = new Life();
+  readonly #lookAgain = new Alarm(() => void this.#lookAtProcessors());
   #started = false;
   #ending: Promise<void> | undefined;
-  #ended = false;
-  #fatal: { readonly error: unknown } | undefined;
-  #restart: NodeJS.Timeout | undefined;
   #releaseSignals = (): void => {};
 
   /** @throws InvalidConfigurationError, ConfigurationError; does no I/O */
@@ -74,13 +72,18 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
       epoch: () => this.#lease?.epoch,
       onError: (component, error, decision) => this.#tell(component, error, decision),
       onUnexpected: (error) => this.#fail(error),
-      onFailed: (retryAfterMs) => this.#lookAgainAfter(retryAfterMs),
+      onFailed: () => this.#lookAgain.within(this.#processors.restartInMs),
       onPressure: (pressed) => this.#hub.pause(pressed),
       maxBackoffMs: hub.maxBackoffMs,
     });
     this.#listeners = new Listeners(this.#hub, this.#endpoint, this.#processors, (error) =>
       this.#tell('listener', error, CONTINUES),
     );
+    this.#life.on('state', (change) => {
+      const { from, to, reason } = change;
+      this.#options.logger?.warn({ from, to, reason }, 'supervisor state');
+      this.emit('state', change);
+    });
     this.#hub.on('state', (change) => this.#onHubState(change));
     this.#hub.on('error', ({ channel, error }) => this.#tell(channel, error, CONTINUES));
     this.#lease?.on('elected', () => void this.#role.request());
@@ -96,7 +99,7 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
   }
 
   get state(): ListenState {
-    return this.#state;
+    return this.#life.state;
   }
 
   /** @throws InvalidConfigurationError when it is no {@link NotificationListener}, or after the start */
@@ -143,7 +146,7 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
     }
     this.#hub.open();
     this.#lease?.start();
-    if (waitFor === 'listening') await this.#untilState(() => this.#state === 'listening', signal);
+    if (waitFor !== undefined) await this.#life.reached(waitFor, signal);
   }
 
   /** Looks at the server's role now and starts or stops accordingly; resolves when that is done. */
@@ -160,8 +163,7 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
 
   /** Waits for the end. @throws what ended it, when that was an error; AbortedError */
   async join({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    await this.#untilState(() => this.#ended, signal);
-    if (this.#fatal) throw this.#fatal.error;
+    await this.#life.ended(signal);
   }
 
   status(): SupervisorStatus {
@@ -170,10 +172,10 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
     const lease = this.#lease;
     return {
       ...this.#hub.status(),
-      state: this.#state,
+      state: this.#life.state,
       channels: this.#listeners.channels,
-      reason: this.#reason,
-      since: this.#since,
+      reason: this.#life.reason,
+      since: this.#life.since,
       runs: sum('runs'),
       dropped: sum('dropped'),
       processors,
@@ -192,7 +194,7 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
       await this.#startOrStop();
     } catch (error) {
       this.#tell('supervisor', error, CONTINUES);
-      this.#lookAgainAfter(1_000);
+      this.#lookAgain.within(1_000);
     }
   }
 
@@ -204,15 +206,15 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
       this.#processors.start();
       // The session may be lost before they listen; the next run of the procedure starts them then.
       await Promise.race([this.#listeners.start(), this.#hubChanged.promise]);
-      if (this.#hub.state === 'listening') this.#change('listening', `on ${this.#hub.status().host}`);
+      if (this.#hub.state === 'listening') this.#life.change('listening', `on ${this.#hub.status().host}`);
     } else if (state === 'connecting') {
       // A lost session is most often back in a moment; what runs may go on meanwhile.
-      this.#change('connecting', this.#hubChange?.reason ?? '');
+      this.#life.change('connecting', this.#hubChange?.reason ?? '');
     } else {
       await this.#listeners.stop();
       await this.#processors.stop(this.#options.graceMs);
-      if (state !== 'listening') this.#change(state, this.#hubChange?.reason ?? '', this.#hubChange?.error);
-      else this.#change('standby', `${this.#lease?.leader ?? 'nobody yet'} leads`);
+      if (state !== 'listening') this.#life.change(state, this.#hubChange?.reason ?? '', this.#hubDetails);
+      else this.#life.change('standby', `${this.#lease?.leader ?? 'nobody yet'} leads`);
     }
   }
 
@@ -225,6 +227,11 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
     void this.#role.request();
   }
 
+  get #hubDetails(): Pick<StateChange, 'error' | 'nextRetryAt'> {
+    const { error, nextRetryAt } = this.#hubChange ?? {};
+    return { ...(error !== undefined && { error }), nextRetryAt };
+  }
+
   /** A file of a failover came or went. */
   #onFileEvent(): void {
     const before = this.#hub.state;
@@ -234,13 +241,14 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
     );
   }
 
-  #lookAgainAfter(ms: number): void {
-    clearTimeout(this.#restart);
-    this.#restart = setTimeout(() => void this.executeRoleBasedProcedure(), ms + 1);
+  /** Starts those that have waited long enough after an error; others may have to wait for longer. */
+  async #lookAtProcessors(): Promise<void> {
+    await this.executeRoleBasedProcedure();
+    if (!this.#isEnding) this.#lookAgain.within(this.#processors.restartInMs);
   }
 
   #fail(error: unknown): void {
-    this.#fatal ??= { error };
+    this.#life.fail(error);
     void this.#end(`stopped by an error: ${error instanceof Error ? error.message : String(error)}`, 0);
   }
 
@@ -250,7 +258,7 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
   }
 
   async #shutDown(reason: string, graceMs: number): Promise<void> {
-    clearTimeout(this.#restart);
+    this.#lookAgain.clear();
     this.#watch?.close();
     const steps = new Releasers();
     steps.add(() => this.#endpoint.close());
@@ -262,19 +270,7 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
     this.#releaseSignals();
     const exitCode = this.#options.signals?.exitCode;
     if (exitCode !== undefined) process.exitCode = exitCode;
-    this.#ended = true;
-    this.#change('stopped', reason, this.#fatal?.error);
-  }
-
-  #change(to: ListenState, reason: string, error?: unknown): void {
-    const from = this.#state;
-    this.#reason = reason;
-    if (from === to && !this.#ended) return;
-    this.#state = to;
-    this.#since = new Date();
-    const { nextRetryAt } = this.#hub.status();
-    this.#options.logger?.warn({ from, to, reason }, 'supervisor state');
-    this.emit('state', { from, to, reason, ...(error !== undefined && { error }), nextRetryAt });
+    this.#life.end(reason);
   }
 
   #tell(component: string, error: unknown, decision: ErrorDecision): void {
@@ -286,28 +282,4 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
     if (this.#isEnding) throw new ClosedError('the supervisor was terminated; make a new one');
     if (this.#started) throw new InvalidConfigurationError('the supervisor was started already');
   }
-
-  #untilState(reached: () => boolean, signal: AbortSignal | undefined): Promise<void> {
-    return until({
-      onChange: (check) => {
-        this.on('state', check);
-        return () => this.off('state', check);
-      },
-      reached: () => {
-        if (reached()) return true;
-        if (this.#ended) throw this.#fatal?.error ?? new ClosedError(`the supervisor stopped: ${this.#reason}`);
-        return false;
-      },
-      what: 'waiting for the supervisor',
-      signal,
-    });
-  }
-}
-
-function deferred(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = (): void => {};
-  const promise = new Promise<void>((onResolve) => {
-    resolve = onResolve;
-  });
-  return { promise, resolve };
 }

@@ -145,6 +145,29 @@ test('a catch-up that fails is repeated; requests during one make one more', asy
   expect(mostAtOnce).toBe(1);
 });
 
+test('a new session ends the pause after a catch-up that failed', async () => {
+  const database = await freshDatabase();
+  const { endpoint, sessions } = endpointWithSessions(database);
+  const hub = hubOn(endpoint);
+  const runs: number[] = [];
+  const subscription = hub.subscribe('x', () => {}, {
+    onCatchUp: () => {
+      runs.push(performance.now());
+      if (runs.length <= 6) throw new Error('not yet');
+    },
+  });
+  await subscription.ready();
+  // The pauses grow to seconds by now.
+  await waitFor(() => runs.length === 6);
+  await database.query('select pg_terminate_backend($1)', [
+    (sessions[0] as unknown as { processID: number }).processID,
+  ]);
+  await waitFor(() => hub.status().reconnects === 1);
+  const reconnected = performance.now();
+  await waitFor(() => runs.length === 7);
+  expect(runs[6]! - reconnected).toBeLessThan(500);
+});
+
 test('a session that no longer listens (UNLISTEN *) is found by the heartbeat, and the gap is caught up', async () => {
   const database = await freshDatabase();
   const { endpoint, sessions } = endpointWithSessions(database);

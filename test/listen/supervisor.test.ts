@@ -153,6 +153,29 @@ test('an error of the database stops the processor; it is started again after a 
   expect(supervisor.status().processors[0]).toMatchObject({ lives: 2, lastError: { code: '42P01' } });
 });
 
+test('of two processors that stopped each is started again at its own time', async () => {
+  const database = await freshDatabase();
+  const supervisor = new Supervisor({ connection: database.connection });
+  onTestFinished(() => supervisor.terminate());
+  const [once, often] = [new Recorder(), new Recorder()];
+  const client = await database.client();
+  const fail = (): Promise<unknown> => client.query('select from no_such_table');
+  let failures = 0;
+  once.work = () => (once.contexts.length === 1 ? fail() : undefined);
+  often.work = () => {
+    failures += 1;
+    return fail();
+  };
+  supervisor
+    .addListener(new NotificationListener({ channel: CHANNEL }))
+    .addProcessor(once)
+    .addProcessor(often);
+  await supervisor.start();
+  await waitFor(() => failures >= 3);
+  expect(once.contexts).toHaveLength(2);
+  expect(supervisor.status().processors.map(({ alive }) => alive)).toEqual([true, false]);
+});
+
 test('a strategy of its own decides', async () => {
   class Stubborn extends Recorder {
     constructor() {
