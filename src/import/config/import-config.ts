@@ -76,7 +76,13 @@ function keysOf(raw: RawSection): object {
   return Object.fromEntries(raw.keys.map((key) => [key, 0]));
 }
 
+/** Keys that are checked and kept, and that nothing acts on yet: said out loud, since a silent notifier is a trap. */
+const WITHOUT_EFFECT = ['rollbar_key', 'rollbar_env', 'webhook_url', 'log_dest', 'log_dir', 'log_days_keep', 'pid_dir'];
+
 function resolve(raw: RawSection, topology: Topology, warnings: string[]): ImportConfig {
+  for (const key of WITHOUT_EFFECT) {
+    if (raw.get(key) !== undefined) warnings.push(`${raw.where}.${key} has no effect in this version`);
+  }
   const sources = new Map<string, SourceConfig>();
   const section = raw.section('sources');
   for (const name of section.keys) {

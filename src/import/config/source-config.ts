@@ -36,6 +36,7 @@ export interface SourceConfig {
   /** `null`: no maintenance by itself. */
   readonly autoMaintenanceMs: number | null;
   readonly gtidEnable: boolean;
+  /** Always false: see {@link refuseKeptSchema}. */
   readonly keepExistingSchema: boolean;
 
   /** Name of the server that takes the rows, when they are not sharded. @default the control server */
@@ -133,7 +134,7 @@ export function resolveSource(name: string, value: unknown, warnings: string[]):
     onErrorRead: raw.oneOf('on_error_read', ['continue', 'exit']) ?? 'continue',
     autoMaintenanceMs: readMaintenance(raw),
     gtidEnable: raw.flag('gtid_enable') ?? false,
-    keepExistingSchema: raw.flag('keep_existing_schema') ?? false,
+    keepExistingSchema: refuseKeptSchema(raw),
     server: raw.text('server') ?? null,
     routing,
     valuePolicies: readPolicies(raw),
@@ -142,6 +143,14 @@ export function resolveSource(name: string, value: unknown, warnings: string[]):
     copyWorkers: Math.max(1, raw.number('copy_workers') ?? 2),
     mode: raw.oneOf('mode', ['direct', 'log']) ?? 'direct',
   };
+}
+
+/** Tables would be replaced all the same, with what the user made of them: better nothing than that. */
+function refuseKeptSchema(raw: RawSection): false {
+  if (raw.flag('keep_existing_schema') !== true) return false;
+  throw new ConfigurationError(
+    `${raw.where}.keep_existing_schema: this version can't copy into tables that are there; take the line out to have them made anew, or map to another schema`,
+  );
 }
 
 function duration(raw: RawSection, key: string, fallback: string | number, unitMs: number): number {

@@ -1,0 +1,35 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { readConfiguration } from '../../src/config/index.ts';
+import { resolveImportSection } from '../../src/import/config/import-config.ts';
+
+async function section(extra: object, source: object = {}) {
+  const directory = await mkdtemp(join(tmpdir(), 'import-'));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  const file = join(directory, 'hypervault.json');
+  await writeFile(file, JSON.stringify({ servers: { a: { hosts: ['127.0.0.1:5432'], database: 'x', user: 'x' } } }));
+  const configuration = await readConfiguration(file, {});
+  const sources = {
+    mysql: {
+      db_conn: { host: 'h', user: 'u', password: 'p' },
+      schema_mappings: { shop: 'shop' },
+      server: 'a',
+      ...source,
+    },
+  };
+  return resolveImportSection({ sources, ...extra }, configuration);
+}
+
+test('keep_existing_schema is refused: tables would be replaced all the same', async () => {
+  await expect(section({}, { keep_existing_schema: 'Yes' })).rejects.toThrow(/can't copy into tables that are there/);
+  expect((await section({}, { keep_existing_schema: 'No' })).sources.get('mysql')!.keepExistingSchema).toBe(false);
+});
+
+test('keys that nothing acts on are told', async () => {
+  const { warnings } = await section({ rollbar_key: 'k', log_dest: 'stdout' });
+  expect(warnings.join('\n')).toMatch(
+    /rollbar_key has no effect[\s\S]*log_dest has no effect|log_dest[\s\S]*rollbar_key/,
+  );
+});
