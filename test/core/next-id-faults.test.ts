@@ -12,7 +12,7 @@ import { duplicates, generatorDatabase, NEXT_ID, SEQUENCE, stallBeforeStore } fr
 async function locks(db: TestDatabase): Promise<number> {
   const { rows } = await db.query(
     `select count(*)::integer as locks from pg_locks
-     where locktype = 'advisory' and classid = ${ADVISORY_LOCK_CLASS.nextId}`,
+     where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database()) and classid = ${ADVISORY_LOCK_CLASS.nextId}`,
   );
   return rows[0].locks;
 }

@@ -42,7 +42,7 @@ test('what each row says by the clock lies in the padded range of ids', async ()
   await db.query('create table shard0005.t (id bigint primary key default shard0005.next_id(), at timestamptz)');
   const client = await db.client();
   for (let turn = 0; turn < 40; turn++) {
-    // Pauses on both sides of the 8 and 16 ms that the generator tells apart.
+    // Pauses on both sides of the 12 ms that the generator bears.
     await client.query('select pg_sleep($1)', [(turn % 10) * 0.003]);
     await client.query('insert into shard0005.t (at) select clock_timestamp() from generate_series(1, 20)');
   }

@@ -16,7 +16,7 @@ begin
       errcode = 'SV003',
       message = format('shard %s is outside 0 to 8191', coalesce(next_id_unusual.shard::text, 'null'));
   end if;
-  if (_position >> 10) - hypervault.clock_ms() < -8 then
+  if (_position >> 10) - hypervault.clock_ms() < -12 then
     _position := hypervault.next_id_behind(next_id_unusual.sequence, next_id_unusual.shard);
   end if;
   -- The last ms is kept back: a chunk of next_ids runs on for up to 510 positions unchecked.

@@ -11,11 +11,10 @@ language plpgsql
 as $$
 declare
   _position bigint := pg_catalog.nextval(next_id.sequence);
-  _lead bigint := (_position >> 10) - hypervault.clock_ms();
 begin
-  -- 8 ms behind to 4 s ahead, below the last ms that fits, a shard of 13 bits: nearly always so.
-  if _lead < -8
-    or _lead > 4000
+  -- 12 ms behind the clock to 4 s ahead, below the last ms that fits, a shard of 13 bits: nearly always so. As one
+  -- distance from the middle, since "between" would read the clock twice, and a variable costs a tenth.
+  if abs((_position >> 10) - hypervault.clock_ms() - 1994) > 2006
     or _position >= 1125899906841600
     or next_id.shard >> 13 <> 0
   then
