@@ -2,11 +2,13 @@
 import pc from 'picocolors';
 
 const terminal = process.stdout.isTTY === true;
+// picocolors takes CI for a terminal; a log file is none.
+const { bold } = pc.createColors(terminal && pc.isColorSupported);
 let steps = 0;
 
 export function step(text: string): void {
   steps += 1;
-  console.log(`\n${pc.bold(`${steps}. ${text}`)}`);
+  console.log(`\n${bold(`${steps}. ${text}`)}`);
 }
 
 export function say(text: string): void {

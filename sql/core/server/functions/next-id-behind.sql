@@ -4,7 +4,8 @@
 -- subtransaction that is always rolled back (a sequence does not roll back), so that whatever ends this, a cancel, a
 -- time-out, an error, gives it back, and a caller's long transaction does not keep it.
 --
--- Why the sequence never goes back, however long this stalls between look and store: next_id accepts what is at most
+-- Why the sequence never goes back, however long this stalls between look and store (unless the clock steps back in that
+-- very instant, for which a sequence has no compare-and-set; see docs/ids.md): next_id accepts what is at most
 -- 12 ms behind the clock, and this sets the sequence only when it is behind that by more positions than sessions can draw
 -- meanwhile. For each draws one, has it refused, and waits here for the lock; next_ids draws unchecked ones only under
 -- the shared lock. Twice max_connections leaves room for those that are cancelled and come again. With one bound for
