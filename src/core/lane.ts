@@ -2,6 +2,7 @@ import type { Client, CustomTypesConfig, QueryArrayResult } from 'pg';
 import { destroyClient, lossOf } from '../internal/client-guard.ts';
 import type { Observer } from './observe.ts';
 import { statementName } from './statement.ts';
+import { writeTogether } from './write-together.ts';
 
 /** One statement as a lane carries it. */
 export interface LaneStatement {
@@ -12,12 +13,6 @@ export interface LaneStatement {
   readonly types?: CustomTypesConfig | undefined;
   /** Called once: with the error, or with `undefined` and the result (rows as arrays). */
   readonly done: (error: unknown, result: QueryArrayResult | undefined) => void;
-}
-
-/** The part of a client's inside that a lane works with. */
-interface PipelinedClient {
-  pipeline: boolean;
-  connection: { stream: { cork(): void; uncork(): void } };
 }
 
 /**
@@ -45,7 +40,7 @@ export class Lane {
     this.#prepare = prepare;
     this.#observer = observer;
     this.#onServed = onServed;
-    inside(client).pipeline = true;
+    setPipeline(client, true);
   }
 
   /** Statements sent and not yet answered. */
@@ -66,18 +61,14 @@ export class Lane {
   /** Sends statements in one write. */
   send(statements: readonly LaneStatement[]): void {
     if (this.#open.length === 0) this.#headSince = performance.now();
-    const { stream } = inside(this.client).connection;
-    stream.cork();
-    try {
+    writeTogether(this.client, () => {
       for (const statement of statements) this.#send(statement);
-    } finally {
-      stream.uncork();
-    }
+    });
   }
 
   /** Leaves pipeline mode, so that the client can go back to its pool. Only when nothing is in flight. */
   leave(): Client {
-    inside(this.client).pipeline = false;
+    setPipeline(this.client, false);
     return this.client;
   }
 
@@ -111,6 +102,6 @@ export class Lane {
   }
 }
 
-function inside(client: Client): PipelinedClient {
-  return client as unknown as PipelinedClient;
+function setPipeline(client: Client, pipeline: boolean): void {
+  (client as unknown as { pipeline: boolean }).pipeline = pipeline;
 }
