@@ -15,9 +15,8 @@ export const defineKvWatch: DefineCommand = (group, context) => {
     .option('--payload', 'with --json: the payload, too, in base64')
     .addHelpText('after', '\nThe first column of the last line seen is what --after goes on from: nothing is missed.');
   onTarget(watch, context, async ({ storage }, _args, { prefix, after, count, payload }) => {
-    const stop = new AbortController();
     const options = {
-      signal: AbortSignal.any([context.signal, stop.signal]),
+      signal: context.signal,
       after: after as bigint | undefined,
       ...(prefix !== undefined && { prefix: String(prefix) }),
     };
@@ -25,7 +24,7 @@ export const defineKvWatch: DefineCommand = (group, context) => {
     for await (const commit of storage.watch(options)) {
       output.value(jsonOf(commit, payload === true), () => lineOf(commit));
       left -= 1;
-      if (left === 0) stop.abort();
+      if (left === 0) break;
     }
   });
 };

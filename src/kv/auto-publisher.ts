@@ -1,5 +1,6 @@
 import { ClosedError, ConfigurationError, HypervaultError } from '../errors.ts';
 import { assertKnownKeys } from '../internal/known-keys.ts';
+import { linkSignals } from '../internal/link-signals.ts';
 import { sleep } from '../internal/sleep.ts';
 import { LeaderLease } from '../listen/index.ts';
 import type { Commit } from './commit.ts';
@@ -117,7 +118,8 @@ export class AutoPublisher<V = Buffer> {
 
   async #lead(lease: LeaderLease): Promise<void> {
     const term = new AbortController();
-    const signal = AbortSignal.any([term.signal, this.#stop.signal]);
+    using either = linkSignals([term.signal, this.#stop.signal]);
+    const { signal } = either;
     lease.on('deposed', ({ reason }) => term.abort(new Error(reason)));
     await elected(lease, this.#stop.signal);
     this.#leading = true;

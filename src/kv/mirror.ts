@@ -1,5 +1,6 @@
 import { AbortedError, ClosedError, HypervaultError } from '../errors.ts';
 import { Backoff } from '../internal/backoff.ts';
+import { linkSignals } from '../internal/link-signals.ts';
 import { sleep } from '../internal/sleep.ts';
 import { TypedEmitter } from '../internal/typed-emitter.ts';
 import type { Commit } from './commit.ts';
@@ -97,18 +98,18 @@ export class CommitMirror<V = Buffer> extends TypedEmitter<MirrorEvents<V>> {
 
   /** Waits until the mirror has seen a revision, e.g. that of a commit just saved. @throws AbortedError, ClosedError */
   async reached(revision: bigint, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    const any = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal;
+    using either = linkSignals([signal, this.#stop.signal]);
     while (this.#revision < revision) {
       if (this.#stop.signal.aborted) throw new ClosedError('the mirror is closed');
       if (signal?.aborted) throw new AbortedError('waiting for the mirror', signal.reason);
       await new Promise<void>((resolve) => {
         const finish = (): void => {
           this.#waiting.delete(finish);
-          any.removeEventListener('abort', finish);
+          either.signal.removeEventListener('abort', finish);
           resolve();
         };
         this.#waiting.add(finish);
-        any.addEventListener('abort', finish, { once: true });
+        either.signal.addEventListener('abort', finish, { once: true });
       });
     }
   }

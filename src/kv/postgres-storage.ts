@@ -1,4 +1,5 @@
 import { ClosedError } from '../errors.ts';
+import { linkSignals } from '../internal/link-signals.ts';
 import type { ValueCodec } from './codec.ts';
 import { Commit, type CommitInput } from './commit.ts';
 import { commitOfRow, hasCommit, valuesOf, withRevision } from './commit-rows.ts';
@@ -165,17 +166,18 @@ export class PostgresCommitStorage<V = Buffer> implements CommitJournal<V> {
   }
 
   watch(options: WatchOptions = {}): AsyncIterableIterator<Commit<V>> {
-    const database = this.#database;
-    const stopped = this.#stop.signal;
-    return watchJournal(
-      {
-        changes: (asked) => this.changes(asked),
-        revision: (signal) => this.revision({ signal }),
-        onHint: (ring) => onChange(database, this.#namespace, ring),
-        pollMs: WATCH_POLL_MS,
-      },
-      { ...options, signal: options.signal ? AbortSignal.any([options.signal, stopped]) : stopped },
-    );
+    return this.#watch(this.#database, this.#stop.signal, options);
+  }
+
+  async *#watch(database: KvDatabase, stopped: AbortSignal, options: WatchOptions): AsyncGenerator<Commit<V>> {
+    using either = linkSignals([options.signal, stopped]);
+    const source = {
+      changes: (asked: ChangesOptions) => this.changes(asked),
+      revision: (signal: AbortSignal | undefined) => this.revision({ signal }),
+      onHint: (ring: () => void) => onChange(database, this.#namespace, ring),
+      pollMs: WATCH_POLL_MS,
+    };
+    yield* watchJournal(source, { ...options, signal: either.signal });
   }
 
   /**

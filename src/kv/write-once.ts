@@ -17,24 +17,35 @@ export interface WriteOnce<T> {
  * A write that survives a lost session. Its version makes it safe to send again: if the first one did happen, the
  * second is refused, and what is stored then tells whether it is ours.
  *
+ * ```
+ *   sending ── lost ──> sending again ── refused ──> reading back ── ours, or not ──> the end
+ *                        ^       │                     ^      │
+ *                        └─ lost ┘                     └ lost ┘
+ * ```
+ *
  * @throws OutcomeUnknownError when the server does not come back in time to be asked
  */
 export async function writeOnce<T>({ attempt, readBack, withinMs, signal }: WriteOnce<T>): Promise<T> {
   const deadline = performance.now() + withinMs;
   const backoff = new Backoff({ baseMs: 25, maxMs: 500 });
   let unknown: OutcomeUnknownError | undefined;
+  let refused: CommitOrderingError | undefined;
   for (;;) {
     try {
-      return await attempt().catch(async (error) => {
-        const ours = error instanceof CommitOrderingError && unknown !== undefined ? await readBack() : undefined;
-        if (ours === undefined) throw error;
-        return ours;
-      });
+      if (refused === undefined) return await attempt();
+      const ours = await readBack();
+      if (ours !== undefined) return ours;
     } catch (error) {
+      if (error instanceof CommitOrderingError && unknown !== undefined) {
+        refused = error;
+        continue;
+      }
       if (error instanceof OutcomeUnknownError) unknown ??= error;
       else if (!(error instanceof HypervaultError && error.retryable)) throw error;
       if (performance.now() > deadline) throw unknown ?? error;
       await sleep(backoff.next(), { signal, what: 'saving a commit' });
+      continue;
     }
+    throw refused;
   }
 }

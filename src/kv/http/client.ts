@@ -1,6 +1,7 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { AbortedError, OutcomeUnknownError, ServerUnavailableError, TimeoutError } from '../../errors.ts';
+import { linkSignals } from '../../internal/link-signals.ts';
 
 export interface HttpCall {
   readonly method: 'GET' | 'POST';
@@ -24,11 +25,10 @@ export interface HttpAnswer {
 
 /** One request and its whole answer, at most `maxBytes` of it. Redirects are not followed: a POST would become a GET. */
 export async function callHttp(call: HttpCall, maxBytes = 1024 * 1024 * 1024): Promise<HttpAnswer> {
-  const limit = call.timeoutMs === 0 ? undefined : AbortSignal.timeout(call.timeoutMs);
-  const signal = limit && call.signal ? AbortSignal.any([limit, call.signal]) : (limit ?? call.signal);
+  using limit = linkSignals([call.signal], call.timeoutMs === 0 ? undefined : call.timeoutMs);
   const progress = { sent: false };
   try {
-    const message = await openHttp({ ...call, signal }, progress);
+    const message = await openHttp({ ...call, signal: limit.signal }, progress);
     const chunks: Buffer[] = [];
     let size = 0;
     for await (const chunk of message as AsyncIterable<Buffer>) {
@@ -43,7 +43,7 @@ export async function callHttp(call: HttpCall, maxBytes = 1024 * 1024 * 1024): P
       body: Buffer.concat(chunks, size),
     };
   } catch (cause) {
-    throw explain(call, limit, progress.sent, cause);
+    throw explain(call, limit.signal.aborted, progress.sent, cause);
   }
 }
 
@@ -70,14 +70,14 @@ export function openHttp(call: HttpCall, progress: { sent: boolean } = { sent: f
   });
 }
 
-function explain(call: HttpCall, limit: AbortSignal | undefined, sent: boolean, cause: unknown): Error {
+function explain(call: HttpCall, late: boolean, sent: boolean, cause: unknown): Error {
   const { host } = call.url;
   if (call.signal?.aborted) return new AbortedError(`the request to ${host}`, call.signal.reason);
-  const reason = limit?.aborted
+  const reason = late
     ? `no answer from ${host} within ${call.timeoutMs} ms`
     : `no answer from ${host}: ${cause instanceof Error && cause.message ? cause.message : String((cause as { code?: unknown }).code)}`;
   if (call.method === 'POST' && sent) {
     return new OutcomeUnknownError(`${reason}; the commit may or may not be saved, read it back to know`, { cause });
   }
-  return limit?.aborted ? new TimeoutError(reason, { cause }) : new ServerUnavailableError(host, reason, { cause });
+  return late ? new TimeoutError(reason, { cause }) : new ServerUnavailableError(host, reason, { cause });
 }

@@ -1,5 +1,6 @@
 import { HypervaultError, ServerUnavailableError } from '../../errors.ts';
 import { Backoff } from '../../internal/backoff.ts';
+import { linkSignals } from '../../internal/link-signals.ts';
 import { sleep } from '../../internal/sleep.ts';
 import type { ValueCodec } from '../codec.ts';
 import type { Commit } from '../commit.ts';
@@ -56,6 +57,7 @@ async function* open(
 ): ReturnType<typeof readEvents> {
   const silence = new AbortController();
   let timer = setTimeout(() => silence.abort(), SILENCE_MS);
+  using either = linkSignals([signal, silence.signal]);
   const url = remote.url(`/-/watch${queryOf({ after, prefix, payload_base64: 'yes' })}`);
   try {
     const message = await openHttp({
@@ -64,7 +66,7 @@ async function* open(
       headers: { Accept: 'text/event-stream', ...remote.authorization },
       timeoutMs: 0,
       ca: remote.ca,
-      signal: signal ? AbortSignal.any([signal, silence.signal]) : silence.signal,
+      signal: either.signal,
     });
     const { statusCode: status = 0, statusMessage: reason = '' } = message;
     if (status !== 200) {

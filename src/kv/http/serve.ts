@@ -4,6 +4,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import { ConfigurationError } from '../../errors.ts';
+import { linkSignals } from '../../internal/link-signals.ts';
 import type { CommitServerOptions } from './options.ts';
 import { createCommitServer } from './server.ts';
 
@@ -47,8 +48,8 @@ const CLOSE_TIMEOUT_MS = 5_000;
 export async function serveCommits<V>(options: ServeOptions<V>): Promise<RunningCommitServer> {
   const { host = '127.0.0.1', port = 8080, tls, maxConnections = 10_000, ...rest } = options;
   const closing = new AbortController();
-  const signal = rest.signal ? AbortSignal.any([rest.signal, closing.signal]) : closing.signal;
-  const listener = createCommitServer({ ...rest, signal });
+  const either = linkSignals([rest.signal, closing.signal]);
+  const listener = createCommitServer({ ...rest, signal: either.signal });
   const timeouts = {
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,

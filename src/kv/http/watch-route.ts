@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { linkSignals } from '../../internal/link-signals.ts';
 import { RevisionCompactedError } from '../errors.ts';
 import { toCommitJson } from './commit-json.ts';
 import { type Exchange, headerLookup } from './exchange.ts';
@@ -35,7 +36,7 @@ export async function getWatch(exchange: Exchange): Promise<void> {
     await journal.changes({ after, limit: 1, prefix });
     const gone = new AbortController();
     response.once('close', () => gone.abort());
-    const signal = options.signal ? AbortSignal.any([gone.signal, options.signal]) : gone.signal;
+    using either = linkSignals([gone.signal, options.signal]);
     response.writeHead(200, [
       ...exchange.headers,
       ...['Content-Type', 'text/event-stream', 'Cache-Control', 'no-store', 'X-Accel-Buffering', 'no'],
@@ -44,7 +45,8 @@ export async function getWatch(exchange: Exchange): Promise<void> {
     if (request.method === 'HEAD') return stream.end();
     watching.set(options, count + 1);
     try {
-      const commits = journal.watch({ after, prefix, signal, onProgress: (revision) => stream.progress(revision) });
+      const onProgress = (revision: bigint): void => stream.progress(revision);
+      const commits = journal.watch({ after, prefix, signal: either.signal, onProgress });
       for await (const commit of commits) {
         if (access.mayRead(commit.key)) await stream.commit(commit.revision!, toCommitJson(commit, forms));
         else stream.progress(commit.revision!);
