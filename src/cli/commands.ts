@@ -72,6 +72,11 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./fsck.ts')).defineFsck,
   },
   {
+    name: 'verify',
+    summary: 'compare two copies of shards, row by row where they differ',
+    load: async () => (await import('./verify.ts')).defineVerify,
+  },
+  {
     name: 'kv',
     summary: 'versioned settings: list, show, edit, history, rollback, watch, serve',
     load: async () => (await import('./kv.ts')).defineKv,

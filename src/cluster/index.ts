@@ -13,3 +13,13 @@ export { documentOf, formatMapDocument, type MapDocument, mapOf, parseMapDocumen
 export { type MapAuthor, MapStore, type MapVersion } from './map-store.ts';
 export { type MigrateOptions, type MigrateProgress, type MigrateResult, migrate, migrationStatus } from './migrate.ts';
 export { rebuildMap } from './rebuild-map.ts';
+export type { LagPassed, RowDifference } from './verify/settle-rows.ts';
+export { slotsApplied } from './verify/slots-applied.ts';
+export {
+  type ShardVerification,
+  type VerifyPosition,
+  type VerifyProgress,
+  type VerifyShardOptions,
+  verifyShard,
+} from './verify/verify-shard.ts';
+export type { TableVerification } from './verify/verify-table.ts';
