@@ -2,7 +2,7 @@
 -- May be run again without harm.
 grant usage on schema :"schema" to :"role";
 
-grant usage, update on sequence :"schema".table_id_seq to :"role";
+grant usage on sequence :"schema".table_id_seq to :"role";
 
 grant execute on function
   :"schema".next_id(),
