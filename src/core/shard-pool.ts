@@ -22,7 +22,7 @@ export interface ShardPoolHost {
  * @example
  * ```ts
  * const shard = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: db.pool(5) }) });
- * const same = drizzle(db.pool(5));
+ * const same = drizzle(db.pool(5) as unknown as pg.Pool); // its types ask for the class itself
  * ```
  */
 export class ShardPool {

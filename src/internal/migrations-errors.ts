@@ -42,9 +42,9 @@ function remedy({ message }: Error): string {
     case 'schema':
       return `${message}; its owner may run: grant usage, create on schema ${name} to <this role>`;
     case undefined:
-      return `${message}; run this as the owner, or as a superuser (see docs/ids.md, Rights)`;
+      return `${message}; run this as the owner, or as a superuser (see docs/rights.md)`;
     default:
-      return `${message}; run this as the owner of the schema, or see docs/ids.md, Rights for the grants`;
+      return `${message}; run this as the owner of the schema, or see docs/rights.md for the grants`;
   }
 }
 
