@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { guardClient } from '../internal/client-guard.ts';
 import { quoteIdentifier } from '../internal/quote.ts';
-import type { EmbeddedConnection } from './embedded-server.ts';
+import type { EmbeddedConnection } from './connection.ts';
 
 /** Makes the database of the connection when it is missing. */
 export async function createDatabase(connection: EmbeddedConnection): Promise<void> {

@@ -3,6 +3,7 @@ import { sleep } from '../internal/sleep.ts';
 import { receives, takesWrites } from './ask.ts';
 import type { Binaries } from './binaries.ts';
 import { copyCold } from './cold-copy.ts';
+import type { EmbeddedConnection } from './connection.ts';
 import { type DataDirectory, type ServerFacts, SUPERUSER } from './data-directory.ts';
 import { EmbeddedServerError } from './errors.ts';
 import { claim, clearFormerServer } from './former-server.ts';
@@ -19,15 +20,6 @@ import { isOff, settingsFor } from './settings.ts';
 export type StopMode = 'smart' | 'fast' | 'immediate';
 
 const STOP_SIGNAL = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const;
-
-/** How to connect to an embedded server; may be spread into any connection settings. */
-export interface EmbeddedConnection {
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password: string;
-  readonly database: string;
-}
 
 /** What all servers of one {@link startEmbedded} share. @internal */
 export interface ServerParts {

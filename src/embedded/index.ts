@@ -4,7 +4,8 @@
  * @module
  */
 
-export { type EmbeddedConnection, EmbeddedServer, type StopMode } from './embedded-server.ts';
+export type { EmbeddedConnection } from './connection.ts';
+export { EmbeddedServer, type StopMode } from './embedded-server.ts';
 export { EmbeddedServerError } from './errors.ts';
 export { freePort } from './free-port.ts';
 export type { EmbeddedOptions, ServerSetting } from './options.ts';

@@ -3,11 +3,28 @@ import Pool from 'pg-pool';
 import { HypervaultError, ServerUnavailableError, TimeoutError } from '../../errors.ts';
 import { destroyClient } from '../client-guard.ts';
 import { linkSignals } from '../link-signals.ts';
-import type { Endpoint } from './endpoint.ts';
 import type { HostAddress } from './hosts.ts';
+import type { ResolvedSettings } from './resolve.ts';
 import { retryWithin } from './waiting.ts';
 
-/** Options of {@link Endpoint.createPool}. */
+/** What a pool asks of the endpoint it stands on. */
+export interface PoolHost {
+  readonly label: string;
+  readonly settings: ResolvedSettings;
+  /** The host a new session should go to. */
+  hostToTry(options: { signal?: AbortSignal }): Promise<{ host: HostAddress }>;
+  /** Watches a client that is about to connect to `host`. */
+  watch(client: pg.Client, host: HostAddress): void;
+  /** Takes a connected session in if its server has the role; destroys it and throws otherwise. */
+  admit(client: pg.Client): Promise<void>;
+  /** Whether a session is alive and on the host with the role. */
+  accepts(client: pg.Client): boolean;
+  /** Told that a session or a statement failed. */
+  report(error: unknown, client?: pg.Client): void;
+  explain(error: unknown): Error;
+}
+
+/** How a pool over an endpoint lends its sessions. */
 export interface EndpointPoolOptions {
   /** Most sessions at a time. @default 10 */
   readonly max?: number | undefined;
@@ -34,10 +51,10 @@ type ConnectCallback = (
  * One failing statement or lost session costs its caller only; the next call gets a session on the right host.
  */
 export class EndpointPool extends Pool<pg.Client> {
-  readonly #endpoint: Endpoint;
+  readonly #endpoint: PoolHost;
   readonly #waitTimeoutMs: number;
 
-  constructor(endpoint: Endpoint, options: EndpointPoolOptions) {
+  constructor(endpoint: PoolHost, options: EndpointPoolOptions) {
     const { max = 10, idleTimeoutMs = 10_000, waitTimeoutMs = 5_000, maxAgeMs = 0, onConnect } = options;
     super({
       ...endpoint.settings.client,
@@ -103,7 +120,7 @@ export class EndpointPool extends Pool<pg.Client> {
 }
 
 /** pg-pool makes its clients itself, so the client asks the endpoint for the host when it is told to connect. */
-function clientClassFor(endpoint: Endpoint, waitTimeoutMs: number): Pool.ClientLikeCtr<pg.Client> {
+function clientClassFor(endpoint: PoolHost, waitTimeoutMs: number): Pool.ClientLikeCtr<pg.Client> {
   class ClientOnEndpoint extends pg.Client {
     override connect(): Promise<pg.Client>;
     override connect(callback: (error: Error) => void): void;
@@ -133,7 +150,7 @@ function clientClassFor(endpoint: Endpoint, waitTimeoutMs: number): Pool.ClientL
 }
 
 /** Waits for a host with the role; when the time is up, says why there was none. */
-async function hostWithin(endpoint: Endpoint, waitTimeoutMs: number): Promise<HostAddress> {
+async function hostWithin(endpoint: PoolHost, waitTimeoutMs: number): Promise<HostAddress> {
   using either = linkSignals([], waitTimeoutMs);
   const limit = either.signal;
   let last: unknown;
