@@ -1,5 +1,6 @@
 import type { Client, CustomTypesConfig, QueryArrayResult } from 'pg';
 import { destroyClient, lossOf } from '../internal/client-guard.ts';
+import { LaneQuery } from './lane-query.ts';
 import type { Observer } from './observe.ts';
 import { statementName } from './statement.ts';
 import { writeTogether } from './write-together.ts';
@@ -82,23 +83,15 @@ export class Lane {
     const name = this.#prepare && values !== undefined ? statementName(this.client, text) : undefined;
     this.#open.push(statement);
     const sent = this.#observer.active ? performance.now() : 0;
-    void this.client.query(
-      {
-        text,
-        rowMode: 'array',
-        ...(name !== undefined && { name }),
-        ...(values !== undefined && { values }),
-        ...(types !== undefined && { types }),
-      },
-      (error: unknown, result: QueryArrayResult) => {
-        const now = performance.now();
-        this.#open.shift();
-        this.#onServed(now - this.#headSince);
-        this.#headSince = now;
-        if (sent > 0) this.#observer.statement(statement.shardId, text, now - sent, error ?? undefined);
-        statement.done(error ?? undefined, result);
-      },
-    );
+    const query = new LaneQuery({ text, name, values, types, rowMode: 'array' }, (error, result) => {
+      const now = performance.now();
+      this.#open.shift();
+      this.#onServed(now - this.#headSince);
+      this.#headSince = now;
+      if (sent > 0) this.#observer.statement(statement.shardId, text, now - sent, error ?? undefined);
+      statement.done(error ?? undefined, result);
+    });
+    this.client.query(query as never);
   }
 }
 
