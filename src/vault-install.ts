@@ -1,33 +1,87 @@
 import type { ResolvedConfiguration } from './config/index.ts';
-import { type InstallOptions, type InstallResult, install, installControl } from './core/index.ts';
+import {
+  type ConnectionEntry,
+  type InstallOptions,
+  type InstallResult,
+  install,
+  installControl,
+  type ShardRangesInput,
+} from './core/index.ts';
 import { ConfigurationError } from './errors.ts';
 
-export interface VaultInstallOptions
-  extends Pick<InstallOptions, 'onProgress' | 'grantTo' | 'concurrency' | 'signal'> {}
+export interface VaultInstallOptions extends Pick<InstallOptions, 'onProgress' | 'grantTo' | 'concurrency' | 'signal'> {
+  /** With `shards: live` and no map yet: which server gets which shards at first. Others get none. */
+  readonly firstShards?: Readonly<Record<string, ShardRangesInput>> | undefined;
+}
 
 export interface VaultInstallResult {
   /** What the servers have become; `undefined` when the configuration names no shards. */
   readonly shards: InstallResult | undefined;
   /** Whether the control database was made or brought up to date; `undefined` when the configuration names none. */
   readonly controlChanged: boolean | undefined;
+  /** Whether the first shard map was made now; `undefined` when the configuration asks for no map. */
+  readonly mapMade: boolean | undefined;
 }
 
 /**
- * Installs all that a configuration names: servers, shards, control database. May be run again without harm.
+ * Installs all that a configuration names: servers, shards, control database, and with `shards: live` the first shard
+ * map. May be run again without harm; then the shards are made where the map says.
  *
  * @throws what {@link install} and {@link installControl} throw
  */
 export async function installVault(
   configuration: ResolvedConfiguration,
-  { grantTo, signal, ...options }: VaultInstallOptions = {},
+  { grantTo, signal, firstShards, ...options }: VaultInstallOptions = {},
 ): Promise<VaultInstallResult> {
   const { connections, control, fixed, sections, locate } = configuration;
-  if (connections === 'live') {
-    throw new ConfigurationError(`${locate(['shards'])}: to install, name the ranges of the servers instead of live`);
+  if (firstShards !== undefined && connections !== 'live') {
+    throw new ConfigurationError(
+      `${locate(['shards'])}: the configuration names the ranges itself; leave firstShards out`,
+    );
   }
   // The others listen and lease; so what listen keeps is made with any of them.
-  const modules = [...new Set(['core', 'listen', ...sections.keys()])];
+  const modules = [...new Set(['core', 'listen', ...sections.keys(), ...(connections === 'live' ? ['cluster'] : [])])];
   const controlChanged = control && (await installControl(control, { modules, grantTo, signal }));
-  const shards = connections && (await install(connections, { ...options, ...fixed, modules, grantTo, signal }));
-  return { shards, controlChanged };
+  const how = { ...options, ...fixed, modules, grantTo, signal };
+  if (connections === 'live') {
+    const { initCluster } = await import('./cluster/index.ts');
+    const entries = await liveEntries(configuration, firstShards, signal);
+    const { map: _, mapMade, ...shards } = await initCluster(entries, control!, how);
+    return { shards, controlChanged, mapMade };
+  }
+  const shards = connections && (await install(connections, how));
+  return { shards, controlChanged, mapMade: undefined };
+}
+
+/** Every server of the configuration with the shards that the map, or at first the caller, gives it. */
+async function liveEntries(
+  { servers, control, locate }: ResolvedConfiguration,
+  firstShards: VaultInstallOptions['firstShards'],
+  signal: AbortSignal | undefined,
+): Promise<ConnectionEntry[]> {
+  const { readMap, mapOf } = await import('./cluster/index.ts');
+  const there = await readMap(control!, { signal });
+  if (there === null && firstShards === undefined) {
+    throw new ConfigurationError(
+      `${locate(['shards'])}: the control database holds no map yet; say once which server gets which shards: hypervault init --first-shards ${[...servers.keys()][0]}=1-65`,
+    );
+  }
+  if (there !== null && firstShards !== undefined) {
+    throw new ConfigurationError(
+      `${locate(['shards'])}: there is a map already (epoch ${there.document.epoch}); leave --first-shards out, and move shards with hypervault move`,
+    );
+  }
+  const known = Object.fromEntries(servers);
+  for (const name of Object.keys(firstShards ?? {})) {
+    if (known[name] !== undefined) continue;
+    const names = Object.keys(known).join(', ');
+    throw new ConfigurationError(`--first-shards: there is no server ${JSON.stringify(name)}; servers: ${names}`);
+  }
+  const map = there === null ? undefined : mapOf(there.document, known);
+  const mapped = new Map(map?.servers.map(({ name, ranges }) => [name, ranges]));
+  return [...servers].map(([name, connection]) => ({
+    ...connection,
+    name,
+    shards: mapped.get(name) ?? firstShards?.[name] ?? [],
+  }));
 }

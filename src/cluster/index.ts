@@ -10,9 +10,19 @@ export { type FsckResult, fsck, type MapProblem, type MapProblemKind } from './f
 export { type InitOptions, type InitResult, initCluster } from './init.ts';
 export { LiveShardMap, type LiveShardMapOptions, liveShardMap } from './live-shard-map.ts';
 export { documentOf, formatMapDocument, type MapDocument, mapOf, parseMapDocument } from './map-document.ts';
-export { type MapAuthor, MapStore, type MapVersion } from './map-store.ts';
+export { type MapAuthor, MapStore, type MapVersion, readMap } from './map-store.ts';
 export { type MigrateOptions, type MigrateProgress, type MigrateResult, migrate, migrationStatus } from './migrate.ts';
 export { rebuildMap } from './rebuild-map.ts';
+export {
+  type ClusterServerReport,
+  type ClusterStatus,
+  type ClusterStatusOptions,
+  clusterStatus,
+} from './status/cluster-status.ts';
+export type { Leftover } from './status/leftovers.ts';
+export type { MoveReport } from './status/moves.ts';
+export type { ReplicationReport, SlotReport, StandbyReport } from './status/replication.ts';
+export type { ShardReport } from './status/shards.ts';
 export type { LagPassed, RowDifference } from './verify/settle-rows.ts';
 export { slotsApplied } from './verify/slots-applied.ts';
 export {

@@ -81,6 +81,20 @@ export class MapStore {
   }
 }
 
+/** The newest map of a control database, or `null` when there was never one. */
+export async function readMap(
+  control: ConnectionSettings,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<MapVersion | null> {
+  const store = new MapStore(control);
+  await store.start();
+  try {
+    return await store.read(options);
+  } finally {
+    await store.stop();
+  }
+}
+
 function versionOf({ payload, author, comment, mtime }: Commit): MapVersion {
   return { document: parseMapDocument(payload!), author, comment, at: mtime };
 }

@@ -6,7 +6,7 @@ import { parseShardRanges, type ShardRangesInput } from './shard-range.ts';
 
 /** One server: how to reach it, and which shards it holds. */
 export interface ConnectionEntry extends ConnectionSettings {
-  /** Half-open ranges: `'1-9'` is 1 to 8; also `'1-5,8-9'`, or a list. */
+  /** Half-open ranges: `'1-9'` is 1 to 8; also `'1-5,8-9'`, or a list; `[]` for a server that holds none yet. */
   readonly shards: ShardRangesInput;
   /** For messages, statistics and the shard map; must be unique. @default 'host:port/database' */
   readonly name?: string | undefined;
@@ -45,7 +45,8 @@ function serverOf(entry: ConnectionEntry, index: number): ShardServer {
   if (entry.shards === undefined) throw new ConfigurationError(`${where}: shards is missing; '1-9' means 1 to 8`);
   if (typeof name !== 'string' || name === '') throw new ConfigurationError(`${where}: name is not a text`);
   const { shards, name: _, ...connection } = entry;
-  return { name, connection, ranges: parseShardRanges(shards, where) };
+  const none = Array.isArray(shards) && shards.length === 0;
+  return { name, connection, ranges: none ? [] : parseShardRanges(shards, where) };
 }
 
 /** `host:port/database` of an entry without a name; never the password. */

@@ -59,7 +59,7 @@ export {
   type KindOutput,
 } from './kind.ts';
 export type { StatementEvent } from './observe.ts';
-export type { DatastoreOptions, Logger } from './options.ts';
+export { type DatastoreOptions, DEFAULT_POOL_MAX, type Logger } from './options.ts';
 export type { Repository, RepositoryFindOptions, TypedEntity } from './repository.ts';
 export { type RoutingSettings, shardFor, slotOf } from './routing.ts';
 export { schemaName } from './schema-name.ts';

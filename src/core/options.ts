@@ -40,8 +40,11 @@ export interface DatastoreOptions {
   readonly logger?: Logger | undefined;
 }
 
+/** Clients kept for each server unless the options say otherwise. */
+export const DEFAULT_POOL_MAX = 10;
+
 const DEFAULTS = {
-  poolMax: 10,
+  poolMax: DEFAULT_POOL_MAX,
   poolBlockTimeoutMs: 5_000,
   maxWaiting: 1_000,
   maxQueued: 200_000,

@@ -1,0 +1,75 @@
+import type { ConnectionSettings, ShardMap } from '../../core/index.ts';
+import { onServer } from '../owners.ts';
+import { type Leftover, leftoversOf } from './leftovers.ts';
+import { type MoveReport, readOpenMoves } from './moves.ts';
+import { type ReplicationReport, readReplication } from './replication.ts';
+import { readShards, type ShardReport } from './shards.ts';
+
+/** One server: what it holds and what flows in and out, or why it could not be asked. */
+export type ClusterServerReport =
+  | {
+      readonly name: string;
+      readonly replication: ReplicationReport;
+      /** Every shard schema on it, also copies on their way in or out. */
+      readonly shards: readonly ShardReport[];
+      readonly error?: undefined;
+    }
+  | { readonly name: string; readonly error: unknown; readonly replication?: undefined; readonly shards?: undefined };
+
+/** How the whole installation is. */
+export interface ClusterStatus {
+  readonly epoch: bigint;
+  readonly servers: readonly ClusterServerReport[];
+  /** Moves that are not over. */
+  readonly moves: readonly MoveReport[];
+  /** What belongs to no shard of the map and to no open move. Of servers that answered. */
+  readonly leftovers: readonly Leftover[];
+}
+
+/** What a look at an installation needs to know. */
+export interface ClusterStatusOptions {
+  /** The control database, for moves. @default none: moves are not known */
+  readonly control?: ConnectionSettings | undefined;
+  /** Servers beside those of the map. @default {} */
+  readonly servers?: Readonly<Record<string, ConnectionSettings>> | undefined;
+  /** @default 'shard' */
+  readonly schemaPrefix?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Looks at every server side by side: shards, sizes, replication; and at the moves that are not over. Only reads.
+ * A server that is away is part of the answer.
+ *
+ * @throws AbortedError; what the control database answers when it can't be read
+ */
+export async function clusterStatus(
+  map: ShardMap,
+  { control, servers = {}, schemaPrefix = 'shard', signal }: ClusterStatusOptions = {},
+): Promise<ClusterStatus> {
+  const all = new Map(Object.entries(servers));
+  for (const { name, connection } of map.servers) all.set(name, connection);
+  const [moves, reports] = await Promise.all([
+    control === undefined ? [] : onServer(control, readOpenMoves, signal),
+    Promise.all(
+      [...all].map(async ([name, connection]): Promise<ClusterServerReport> => {
+        try {
+          return await onServer(
+            connection,
+            async (client) => ({
+              name,
+              replication: await readReplication(client),
+              shards: await readShards(client, name, schemaPrefix),
+            }),
+            signal,
+          );
+        } catch (error) {
+          if (signal?.aborted) throw error;
+          return { name, error };
+        }
+      }),
+    ),
+  ]);
+  const answered = reports.flatMap((report) => (report.replication === undefined ? [] : [report]));
+  return { epoch: map.epoch, servers: reports, moves, leftovers: leftoversOf(map, moves, answered) };
+}
