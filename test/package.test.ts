@@ -55,13 +55,14 @@ const doors = (): string[] =>
     .filter((door) => door !== './package.json')
     .map((door) => manifest.name + door.slice(1));
 
-test('holds what is built, the SQL and the licence, and nothing else', () => {
+test('holds what is built, the SQL, the web page and the licence, and nothing else', () => {
   const strange = files.filter(
-    (path) => !/^(dist|sql)\/|^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path),
+    (path) => !/^(dist|sql|web)\/|^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path),
   );
   expect(strange).toEqual([]);
   expect(files).toContain('LICENSE');
   expect(files.some((path) => path.startsWith('sql/core/'))).toBe(true);
+  expect(files).toContain('web/kv/index.html');
 });
 
 test('every door opens with import', async () => {

@@ -30,6 +30,7 @@ interface ServeCommandOptions {
   readonly tlsKey?: string;
   readonly maxPayload?: number;
   readonly install: boolean;
+  readonly page: boolean;
 }
 
 const CODECS: Readonly<Record<string, ValueCodec<unknown> | undefined>> = {
@@ -53,6 +54,7 @@ export const defineKvServe: DefineCommand = (group, context) => {
     .option('--tls-cert <file>', 'PEM: serve https with this certificate')
     .option('--tls-key <file>', 'PEM: and this key')
     .option('--max-payload <bytes>', 'longest payload taken', wholeNumber('--max-payload', 1))
+    .option('--no-page', 'serve no web page')
     .option('--no-install', 'do not make the tables when they are missing')
     .action((options: ServeCommandOptions) => serve(options, context));
 };
@@ -71,13 +73,15 @@ async function serve(options: ServeCommandOptions, context: CliContext): Promise
     ...source.served,
     basePath: options.base,
     maxPayloadBytes: options.maxPayload,
+    page: options.page,
     logger: {
       debug() {},
       warn: ({ error }: { error?: unknown }, message) => output.warn(`${message}: ${String(error)}`),
     },
   });
   try {
-    output.value({ url: running.url }, ({ url }) => `serving ${url}`);
+    const page = options.page ? `${running.url}/-/page` : undefined;
+    output.value({ url: running.url, page }, ({ url }) => `serving ${url}${page ? `\nweb page ${page}` : ''}`);
     if (!signal.aborted)
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   } finally {

@@ -29,6 +29,10 @@ export function withPreSaveHook<V, S extends CommitStorage<V>>(storage: S & Comm
     return commit;
   };
   return decorate(storage, {
+    check: async (commit, options) => {
+      const asked = await ask(commit);
+      await storage.check?.(asked, options);
+    },
     save: async (commit, options) => storage.save(await ask(commit), options),
     saveAll: async (commits, options) => {
       const asked: Commit<V>[] = [];
@@ -57,14 +61,15 @@ export function withPostSaveHook<V, S extends CommitStorage<V>>(storage: S & Com
   });
 }
 
-type Overrides<V> = Pick<CommitJournal<V>, 'save' | 'saveAll'>;
+type Overrides<V> = Pick<CommitJournal<V>, 'save' | 'saveAll' | 'check'>;
 
-/** A view of the storage with two methods replaced; everything else, also what we don't know of, is the storage's own. */
+/** A view of the storage with these methods replaced; everything else, also what we don't know of, is the storage's own. */
 function decorate<V, S extends CommitStorage<V>>(storage: S & CommitStorage<V>, overrides: Overrides<V>): S {
   const journal = isJournal(storage);
   return new Proxy<S>(storage, {
     get(target, name) {
       if (name === 'save') return overrides.save;
+      if (name === 'check' && overrides.check !== undefined) return overrides.check;
       if (name === 'saveAll' && journal) return overrides.saveAll;
       const member: unknown = Reflect.get(target, name, target);
       // Bound, because private fields belong to the storage and not to this view of it.

@@ -76,6 +76,25 @@ export class HttpCommitStorage<V = Buffer> implements CommitJournal<V> {
   }
 
   async save(input: CommitInput, options: CallOptions = {}): Promise<Commit<V>> {
+    const { commit, answer } = await this.#post(input, '', options);
+    // The server has the last word: the author may be that of the token.
+    const revision = answer.header(REVISION_HEADER.toLowerCase());
+    return withPayload({ ...parseJsonObject(answer.body), revision }, commit.payload, this.codec);
+  }
+
+  /** Asks the server; one that knows no dry runs is not asked, since it would save. */
+  async check(input: CommitInput, options: CallOptions = {}): Promise<void> {
+    const known = await this.#remote.call({ method: 'GET', path: '/-/who-am-i' }, options);
+    if (known.status === 400) throw new UnsupportedByStorageError('dry runs');
+    this.#json(known);
+    await this.#post(input, '?dry_run=yes', options);
+  }
+
+  async #post(
+    input: CommitInput,
+    query: string,
+    options: CallOptions,
+  ): Promise<{ commit: Commit<V>; answer: HttpAnswer }> {
     const commit = new Commit<V>(input, this.codec);
     const body = commit.payload ?? Buffer.alloc(0);
     const flat = commitHeaders(commit);
@@ -84,12 +103,10 @@ export class HttpCommitStorage<V = Buffer> implements CommitJournal<V> {
       'Content-Length': String(body.length),
     };
     for (let at = 0; at < flat.length; at += 2) headers[flat[at]!] = flat[at + 1]!;
-    const path = `${keyPath(commit.key)}/${commit.version}`;
+    const path = `${keyPath(commit.key)}/${commit.version}${query}`;
     const answer = await this.#remote.call({ method: 'POST', path, headers, body }, options);
     assertSuccess(answer);
-    // The server has the last word: the author may be that of the token.
-    const revision = answer.header(REVISION_HEADER.toLowerCase());
-    return withPayload({ ...parseJsonObject(answer.body), revision }, commit.payload, this.codec);
+    return { commit, answer };
   }
 
   async saveAll(inputs: readonly CommitInput[], { compare = {}, signal }: SaveAllOptions = {}): Promise<Commit<V>[]> {

@@ -11,6 +11,7 @@ export {
 } from './commit.ts';
 export { type CommitMeta, parseCommitMeta } from './commit-meta.ts';
 export { type DiffOptions, diffPayloads } from './diff.ts';
+export { type DryRun, dryRun } from './dry-run.ts';
 export { fromEnvelope, toEnvelope } from './envelope.ts';
 export {
   CommitFormatError,

@@ -34,6 +34,8 @@ export interface CommitStorage<V = Buffer> {
    * @throws CommitOrderingError when `version` is not the newest one + 1; nothing is written then
    */
   save(commit: CommitInput, options?: CallOptions): Promise<Commit<V>>;
+  /** Refuses, as `save` would, what hooks and schemas refuse; writes nothing. Without it nothing but the version counts. */
+  check?(commit: CommitInput, options?: CallOptions): Promise<void>;
 }
 
 export interface SaveAllOptions extends CallOptions {

@@ -1,8 +1,4 @@
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import {
   createCommitServer,
@@ -11,9 +7,9 @@ import {
   type RunningCommitServer,
   serveCommits,
 } from '../../src/kv/index.ts';
-import { findTool } from '../support/tools.ts';
 import { rejection } from '../support/wait-for.ts';
 import { get, post } from './support/raw-http.ts';
+import { createSelfSigned } from './support/self-signed.ts';
 
 const storage = new MemoryCommitStorage();
 const ANN = 'ann-s3cret-token-0001';
@@ -159,15 +155,8 @@ test.each([
 });
 
 test('TLS: served and spoken; a certificate that is not trusted is refused', async () => {
-  const openssl = findTool('openssl');
-  if (openssl === undefined) return;
-  const folder = mkdtempSync(join(tmpdir(), 'kv-tls-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert];
-  execFileSync(openssl, [...request, ...subject], { stdio: 'ignore' });
-  const tls = { key: readFileSync(key), cert: readFileSync(cert) };
+  const tls = createSelfSigned();
+  if (tls === undefined) return;
   const secure = await serveCommits({ storage, port: 0, basePath: '/d', tls });
   onTestFinished(() => secure.close());
   expect(secure.url).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/d$/);

@@ -26,6 +26,8 @@ export interface CommitToken extends AccessRights {
 export interface Access {
   /** Who commits; `undefined` when the request says so itself. */
   readonly author: string | undefined;
+  /** The texts that keys begin with which may be read and written. */
+  readonly rights: { readonly read: readonly string[]; readonly write: readonly string[] };
   mayRead(key: string): boolean;
   mayWrite(key: string): boolean;
 }
@@ -33,7 +35,10 @@ export interface Access {
 /** Finds out who sent a request. @throws Refusal 401 */
 export type Authorize = (request: IncomingMessage) => Access;
 
-const everything: Access = { author: undefined, mayRead: () => true, mayWrite: () => true };
+const everything: Access = accessOf({ read: [''], write: [''] }, undefined);
+
+/** Who asks for what holds no data. */
+export const NOBODY: Access = accessOf({}, undefined);
 
 /**
  * Without tokens, whoever reaches the server may do everything, as with Rainer. With tokens, requests without one
@@ -68,6 +73,7 @@ export function makeAuthorize(tokens: readonly CommitToken[] | undefined, anonym
 function accessOf({ read = [], write = [] }: AccessRights, author: string | undefined): Access {
   return {
     author,
+    rights: { read, write },
     mayRead: (key) => read.some((prefix) => key.startsWith(prefix)),
     mayWrite: (key) => write.some((prefix) => key.startsWith(prefix)),
   };

@@ -12,6 +12,8 @@ export interface Exchange {
   readonly key: string;
   /** The second name of the path, still encoded, where it is a version. */
   readonly version: string;
+  /** The third name of the path, still encoded. */
+  readonly file: string;
   readonly access: Access;
   readonly options: ResolvedServerOptions;
   /** Headers that every answer to this request carries: name, value, name, value … */

@@ -1,4 +1,3 @@
-import { diffPayloads } from '../diff.ts';
 import { rollbackKey, rollbackPrefix } from '../rollback.ts';
 import { readTextHeader } from './commit-headers.ts';
 import { toCommitJson } from './commit-json.ts';
@@ -6,11 +5,9 @@ import { answerJson, answerText, type Exchange, headerLookup } from './exchange.
 import { answeringConflicts, authorOf, journalOf } from './journal-of.ts';
 import { queryNumber, queryRevision, queryYesNo } from './query.ts';
 import { Refusal } from './refusal.ts';
+import { MAX_DIFF_BYTES, shownDiff } from './shown-diff.ts';
 
 const MAX_PAGE = 1_000;
-/** Lines are compared while nothing else runs, so only so much is. */
-const MAX_DIFF_BYTES = 1024 * 1024;
-const DIFF_TIMEOUT_MS = 200;
 
 /** `GET /KEY/history?limit=&before=&payload_base64=`: versions, newest first, tombstones included. */
 export async function getHistory(exchange: Exchange): Promise<void> {
@@ -30,11 +27,9 @@ export async function getDiff(exchange: Exchange): Promise<void> {
   if (to === undefined) throw new Refusal(404, 'Key not found');
   const from = queryNumber(query, 'from') ?? Math.max(0, to - 1);
   const [before, after] = [await payloadOf(exchange, from), await payloadOf(exchange, to)];
-  if ((before?.length ?? 0) + (after?.length ?? 0) > MAX_DIFF_BYTES) {
-    throw new Refusal(422, `Payloads of more than ${MAX_DIFF_BYTES} bytes are not compared here`);
-  }
-  const names = [`${key} ${from}`, `${key} ${to}`] as const;
-  answerText(exchange, 200, diffPayloads(before, after, { names, timeoutMs: DIFF_TIMEOUT_MS }));
+  const diff = shownDiff(before, after, [`${key} ${from}`, `${key} ${to}`]);
+  if (diff === null) throw new Refusal(422, `Payloads of more than ${MAX_DIFF_BYTES} bytes are not compared here`);
+  answerText(exchange, 200, diff);
 }
 
 async function payloadOf({ key, options }: Exchange, version: number): Promise<Buffer | null> {

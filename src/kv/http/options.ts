@@ -36,6 +36,8 @@ export interface CommitServerOptions<V = unknown> {
   readonly anonymous?: AccessRights | undefined;
   /** The clock that dates commits which bring no time. @default the server's */
   readonly now?: (() => Date) | undefined;
+  /** Serves a web page at `/-/page` that shows and edits the keys. @default true */
+  readonly page?: boolean | undefined;
   /** Told about failures that were answered with a 500 or 503. @default silent */
   readonly logger?: Logger | undefined;
 }
@@ -52,6 +54,7 @@ const KEYS = [
   'tokens',
   'anonymous',
   'now',
+  'page',
   'logger',
 ] as const satisfies readonly (keyof CommitServerOptions)[];
 
@@ -66,6 +69,7 @@ export interface ResolvedServerOptions {
   readonly maxWatches: number;
   readonly signal: AbortSignal | undefined;
   readonly now: () => Date;
+  readonly page: boolean;
   readonly logger: Logger | undefined;
   readonly authorize: Authorize;
 }
@@ -85,6 +89,7 @@ export function resolveServerOptions<V>(options: CommitServerOptions<V>): Resolv
     maxWatches: positive('maxWatches', options.maxWatches ?? 1_000),
     signal: options.signal,
     now: options.now ?? (() => new Date()),
+    page: options.page ?? true,
     logger: options.logger,
     authorize: makeAuthorize(options.tokens, options.anonymous),
   };

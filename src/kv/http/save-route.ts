@@ -1,28 +1,45 @@
 import { InvalidArgumentError } from '../../errors.ts';
 import { Commit } from '../commit.ts';
+import { dryRun } from '../dry-run.ts';
 import { parseIsoTime } from '../iso-time.ts';
 import { readBody } from './body.ts';
 import { type HeaderLookup, readTextHeader } from './commit-headers.ts';
 import { answerJson, type Exchange, headerLookup, REVISION_HEADER } from './exchange.ts';
 import { answeringConflicts } from './journal-of.ts';
+import { queryYesNo } from './query.ts';
 import { Refusal } from './refusal.ts';
+import { shownDiff } from './shown-diff.ts';
 import { parseVersion } from './target.ts';
 import { parseYesNo } from './yes-no.ts';
 
-/** `POST /KEY/VERSION`: saves one more version. The order of the checks is the wire's: a bad payload beats a conflict. */
+/**
+ * `POST /KEY/VERSION`: saves one more version; with `?dry_run=yes` only says whether it would. The order of the checks is
+ * the wire's: a bad payload beats a conflict.
+ */
 export async function postVersion(exchange: Exchange): Promise<void> {
-  const { request, key, options, access } = exchange;
+  const { request, key, query, options, access } = exchange;
   const version = parseVersion(exchange.version);
   const header = headerLookup(request);
+  const dry = queryYesNo(query, 'dry_run');
   if (!access.mayWrite(key)) throw new Refusal(403, 'Not allowed to write this key');
   const body = await readBody(request, { maxBytes: options.maxPayloadBytes, timeoutMs: options.bodyTimeoutMs });
   const commit = commitOf(exchange, version, body, header);
   await answeringConflicts(exchange, async () => {
+    if (dry) return answerDryRun(exchange, commit);
     // A storage of somebody's own, in plain JavaScript, may return nothing.
     const revision = ((await options.storage.save(commit)) as Commit<unknown> | undefined)?.revision;
     const headers = revision === undefined ? [] : [REVISION_HEADER, String(revision)];
     answerJson(exchange, 200, JSON.stringify(commit.meta), headers);
   });
+}
+
+/** What would be saved, and how it differs; that is shown to those who may read the key. */
+async function answerDryRun(exchange: Exchange, commit: Commit<unknown>): Promise<void> {
+  const { key, access, options } = exchange;
+  const { head } = await dryRun(options.storage, commit);
+  const names = [`${key} ${commit.version - 1}`, `${key} ${commit.version}`] as const;
+  const diff = access.mayRead(key) ? shownDiff(head?.payload ?? null, commit.payload, names) : null;
+  answerJson(exchange, 200, JSON.stringify({ dry_run: true, commit: commit.meta, diff }));
 }
 
 function commitOf(

@@ -74,9 +74,11 @@ export async function serveCommits<V>(options: ServeOptions<V>): Promise<Running
       closing.abort();
       const done = once(server, 'close');
       server.close();
-      server.closeIdleConnections();
+      // A connection whose last answer is still on its way becomes idle a moment later.
+      const idle = setInterval(() => server.closeIdleConnections(), 20);
       const limit = setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS);
       await done;
+      clearInterval(idle);
       clearTimeout(limit);
     })();
     return closed;

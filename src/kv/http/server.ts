@@ -1,6 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { HypervaultError } from '../../errors.ts';
+import { NOBODY } from './access.ts';
 import { discardBody } from './body.ts';
+import { refuseOtherSites } from './cross-site.ts';
 import { answerText, type Exchange } from './exchange.ts';
 import { type CommitServerOptions, type ResolvedServerOptions, resolveServerOptions } from './options.ts';
 import { Refusal } from './refusal.ts';
@@ -51,7 +53,8 @@ async function route(
   const method = request.method === 'HEAD' ? 'GET' : request.method;
   const handler = method === 'GET' || method === 'POST' ? found.methods[method] : undefined;
   if (handler === undefined) throw new Refusal(405, 'Method not allowed', ['Allow', allowed(found.methods)]);
-  const access = options.authorize(request);
+  if (method === 'POST') refuseOtherSites(request);
+  const access = found.open ? NOBODY : options.authorize(request);
   const key = segments[0] === undefined || found.keyless ? '' : decodeKey(segments[0]);
   if (key !== '' && method === 'GET' && !access.mayRead(key)) throw new Refusal(403, 'Not allowed to read this key');
   const exchange: Exchange = {
@@ -60,6 +63,7 @@ async function route(
     query,
     key,
     version: segments[1] ?? '',
+    file: segments[2] ?? '',
     access,
     options,
     headers,
