@@ -4,6 +4,7 @@ import { runStatements } from '../ddl/run-statements.ts';
 import { dropViews, restoreViews, type SavedView, saveViews } from '../ddl/user-objects.ts';
 import type { Batch, StructureRound, TableChanges } from '../stream/batch.ts';
 import type { FollowedTable } from '../stream/followed-table.ts';
+import { applyCascades } from './apply-cascades.ts';
 import { applyRows } from './apply-rows.ts';
 import type { StageTables } from './stage-tables.ts';
 
@@ -38,6 +39,7 @@ export async function applyRounds(batch: Batch, target: ApplyTarget): Promise<{ 
         await target.step(table, () => applyRows(target.client, batch.lines, change, target.stages));
       }
     }
+    if (round.cascades !== null) await applyCascades(round.cascades, target);
   }
   return { changes, statements };
 }

@@ -1,6 +1,7 @@
+import { dependentsOf } from '../catalogue/dependents.ts';
 import { lockSource } from '../catalogue/lock.ts';
 import { getSource, type SourceStatus, setFlags, setStatus } from '../catalogue/source-rows.ts';
-import { listTables } from '../catalogue/table-rows.ts';
+import { listTables, type TableRow } from '../catalogue/table-rows.ts';
 import { PreflightError, ReplicaStateError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import { messageOf } from '../workers/message-of.ts';
@@ -49,8 +50,22 @@ export async function syncTables(
       throw new ReplicaStateError(`${table}: name a table as schema.table, with a schema that the source ${name} maps`);
     }
   }
+  if (config.kind === 'mysql') refuseWithoutParents(known, wanted);
   const schemas = [...new Set([...wanted].map((table) => table.slice(0, table.indexOf('.'))))];
   return copyPart(context, name, schemas, (table) => wanted.has(table), 'synced', options);
+}
+
+/** A table whose rows change with those of a parent cannot be followed while the parent is not. */
+function refuseWithoutParents(known: readonly TableRow[], wanted: ReadonlySet<string>): void {
+  for (const parent of known) {
+    if (parent.state !== 'aside' || wanted.has(qualifiedName(parent.source))) continue;
+    const child = dependentsOf(parent, known).find(({ table }) => wanted.has(qualifiedName(table.source)));
+    if (child === undefined) continue;
+    const [name, parentName] = [qualifiedName(child.table.source), qualifiedName(parent.source)];
+    throw new ReplicaStateError(
+      `${name} changes with ${parentName} by the foreign key ${child.foreignKey}, and that is set aside: name both in --tables, or use --tables disabled`,
+    );
+  }
 }
 
 async function copyPart(

@@ -10,6 +10,7 @@ import { chooseRouting } from '../route/table-routing.ts';
 import type { ImportSource } from '../source/import-source.ts';
 import { serversOf } from '../workers/load-tables.ts';
 import { hasPostgis } from '../workers/postgis.ts';
+import { cascadeWarnings } from './cascade-warnings.ts';
 import { type EngineContext, mappingOptions } from './context.ts';
 import { checkTarget } from './target-checks.ts';
 import { isWanted } from './wanted.ts';
@@ -83,7 +84,7 @@ export async function surveySource(
     for (const remark of target.remarks) problems.push({ level: 'warning', table: name, message: remark });
   }
   problems.push(...missingTables(config, found));
-  problems.push(...cascadeWarnings(tables));
+  if (config.kind === 'mysql') problems.push(...cascadeWarnings(context, config, tables));
   for (const server of servers) problems.push(...(await checkTarget(context, config, server, tables)));
   return { tables, leftOut, problems };
 }
@@ -103,17 +104,4 @@ function missingTables(config: SourceConfig, found: readonly SourceTable[]): Pro
       table: name,
       message: 'limit_tables names it, and there is no such table',
     }));
-}
-
-/** MySQL does not log what a foreign key's CASCADE or SET NULL does to the children. */
-function cascadeWarnings(tables: readonly PlannedTable[]): Problem[] {
-  return tables.flatMap(({ source }) =>
-    source.foreignKeys
-      .filter(({ onDelete, onUpdate }) => /cascade|set null/.test(`${onDelete} ${onUpdate}`))
-      .map(({ name, parentTable }) => ({
-        level: 'warning' as const,
-        table: qualifiedName(source),
-        message: `the foreign key ${name} changes rows by itself when ${parentTable} changes; those changes are in no log and do not arrive`,
-      })),
-  );
 }

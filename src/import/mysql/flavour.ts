@@ -10,11 +10,16 @@ export interface ServerFlavour {
   readonly checks: boolean;
   /** MySQL 8.4 removed SHOW MASTER STATUS. */
   readonly statusStatement: 'show master status' | 'show binary log status';
+  /** Whether the log has the rows that foreign keys change by themselves: MySQL from 9.6 on, unless it is told not to. */
+  readonly logsCascades: boolean;
 }
 
 export async function readFlavour(session: MysqlSession): Promise<ServerFlavour> {
   const [row] = await session.query<{ version: string }>('select version() as version');
-  return parseFlavour(row!.version);
+  const flavour = parseFlavour(row!.version);
+  if (!flavour.logsCascades) return flavour;
+  const [native] = await session.query<{ Value: string }>("show global variables like 'innodb_native_foreign_keys'");
+  return { ...flavour, logsCascades: native?.Value.toUpperCase() !== 'ON' };
 }
 
 /** @example parseFlavour('10.11.19-MariaDB-log').number // 101119 */
@@ -28,5 +33,6 @@ export function parseFlavour(version: string): ServerFlavour {
     number,
     checks: mariadb ? number >= 100_222 : number >= 80_016,
     statusStatement: !mariadb && number >= 80_200 ? 'show binary log status' : 'show master status',
+    logsCascades: !mariadb && number >= 90_600,
   };
 }

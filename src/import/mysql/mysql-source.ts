@@ -126,6 +126,7 @@ export class MysqlSource implements ImportSource {
       maxBytes: MAX_BATCH_BYTES,
       host: {
         find: (schema, name) => options.tables.find(schema, name),
+        cascades: () => (this.flavour.logsCascades ? null : options.tables.cascades),
         setAside: (table, reason) => {
           options.tables.remove(table.source.schema, table.source.name);
           options.events.setAside(table, reason instanceof Error ? reason.message : String(reason), {});

@@ -1,6 +1,7 @@
 import { LineBuffer } from '../copy-text/line-buffer.ts';
 import type { Position } from '../model/position.ts';
 import type { Destination } from '../route/router.ts';
+import type { CascadeCause, CascadeLink } from './cascade-links.ts';
 import type { FollowedTable } from './followed-table.ts';
 
 /**
@@ -8,7 +9,7 @@ import type { FollowedTable } from './followed-table.ts';
  *
  * ```
  * batch = rounds, applied in order within one Postgres transaction
- * round = rows of any number of tables (compacted)  |  one change of structure
+ * round = rows of any number of tables (compacted), then cascades  |  one change of structure
  * ```
  *
  * Invariants:
@@ -16,6 +17,7 @@ import type { FollowedTable } from './followed-table.ts';
  *    same Postgres transaction. So a reader of the target never sees half of a source transaction.
  * 2. Within a round the order of changes of different rows does not matter: first every row whose old version may
  *    be there is deleted, then every row that remains is inserted. What needs an order begins a new round.
+ * 3. The cascades of a round run after its rows, in their order (`pending-cascades.ts` says when that is right).
  */
 export class Batch {
   /** Lines of the rows to insert; {@link RowEntry} points into it. */
@@ -48,8 +50,7 @@ export class Batch {
   changesOf(table: FollowedTable, destination: Destination, columns: readonly string[]): TableChanges {
     let round = this.rounds.at(-1);
     if (round === undefined || round.kind !== 'rows') {
-      round = { kind: 'rows', tables: new Map() };
-      this.rounds.push(round);
+      round = this.beginRound();
     }
     let places = round.tables.get(table);
     if (places === undefined) {
@@ -63,6 +64,13 @@ export class Batch {
     }
     return changes;
   }
+
+  /** Begins a round of rows: what comes next must not be mixed with what came before. */
+  beginRound(): RowsRound {
+    const round: RowsRound = { kind: 'rows', tables: new Map(), cascades: null };
+    this.rounds.push(round);
+    return round;
+  }
 }
 
 export type Round = RowsRound | StructureRound;
@@ -70,6 +78,24 @@ export type Round = RowsRound | StructureRound;
 export interface RowsRound {
   readonly kind: 'rows';
   readonly tables: Map<FollowedTable, Map<Destination, TableChanges>>;
+  cascades: RoundCascades | null;
+}
+
+/** What foreign keys do to the children of rows that went away or changed their keys. */
+export interface RoundCascades {
+  /** All foreign keys that change rows, as they were. */
+  readonly links: readonly CascadeLink[];
+  /** In the order in which they have to run. */
+  readonly steps: CascadeStep[];
+}
+
+export interface CascadeStep {
+  readonly parentId: number;
+  /** The parent's columns that the keys are values of. */
+  readonly columns: readonly string[];
+  readonly cause: CascadeCause;
+  /** COPY fields joined by tabs, as latin1 text; `at` is where the source transaction begins. */
+  readonly keys: { readonly old: string; readonly new: string | null; readonly at: bigint }[];
 }
 
 /** Statements that change the structure of a table in its destinations. */
@@ -120,11 +146,14 @@ export class TableChanges {
     this.columns = columns;
   }
 
-  /** A row appeared. */
-  insert(key: string, start: number, end: number): void {
+  /**
+   * A row appeared.
+   * @param replaces - whether one of that key may be in the target that is gone in the source
+   */
+  insert(key: string, start: number, end: number, replaces = false): void {
     this.received += 1;
     const entry = this.entries.get(key);
-    if (entry === undefined) this.entries.set(key, { start, end, existed: false, count: 1 });
+    if (entry === undefined) this.entries.set(key, { start, end, existed: replaces, count: 1 });
     else {
       entry.start = start;
       entry.end = end;

@@ -1,8 +1,10 @@
-import { unescapeField } from '../copy-text/fields.ts';
+import { isNullField, unescapeField } from '../copy-text/fields.ts';
 import { settleLine } from '../mapping/settle-values.ts';
 import type { Destination } from '../route/router.ts';
 import type { AlteredValue, Batch } from './batch.ts';
+import type { FollowedTable } from './followed-table.ts';
 import type { LineLayout } from './line-layout.ts';
+import { PendingCascades, type RowChange } from './pending-cascades.ts';
 
 const TAB = 0x09;
 
@@ -17,16 +19,24 @@ interface PlacedRow {
   readonly destinations: readonly Destination[];
   /** Whether the copied rows do not show this change yet. */
   readonly isNews: boolean;
+  /** Keys that other tables refer to, and those it refers to others with, in the layout's order. */
+  readonly references: readonly (string | null)[];
+  readonly foreignKeys: readonly (string | null)[];
 }
 
 /**
  * Puts row changes into a batch: settles values that fit nowhere, finds the key and the destinations, leaves out what
- * the initial copy has seen already, and moves rows whose routing key changed.
+ * the initial copy has seen already, moves rows whose routing key changed, and notes what foreign keys do to children.
  */
 export class RowSink {
   /** Where the source transaction in hand begins. */
   transactionStart = 0n;
+  /** Whether the session of the source checked foreign keys, and so let them change children. */
+  foreignKeys = true;
+  /** Called with a table whose rows a foreign key changes in a way that cannot be followed. */
+  onUnfollowable: (table: FollowedTable, reason: Error) => void = () => {};
   readonly #applied: ReadonlyMap<string, bigint>;
+  #pending: PendingCascades | undefined;
 
   /**
    * @param applied - how far each server is, when they are not all at the place where reading begins: after a crash
@@ -44,15 +54,21 @@ export class RowSink {
   insert(batch: Batch, layout: LineLayout, decode: DecodeRow): void {
     const row = this.#place(batch, layout, decode, true);
     batch.changes += 1;
-    if (row.isNews) this.#appear(batch, layout, row);
+    if (!row.isNews || layout.table.skipEvents.has('insert')) return;
+    this.#keepOrder(batch, layout, 'insert', null, row);
+    this.#appear(batch, layout, row);
   }
 
   /** @param oldLayout - of the old image, of which only some columns are decoded */
   remove(batch: Batch, oldLayout: LineLayout, decodeOld: DecodeRow, layout: LineLayout): void {
     const row = this.#place(batch, oldLayout, decodeOld, false);
     batch.changes += 1;
-    if (row.isNews) this.#vanish(batch, layout, row);
+    if (row.isNews && !layout.table.skipEvents.has('delete')) {
+      this.#keepOrder(batch, layout, 'delete', row, null);
+      this.#vanish(batch, layout, row);
+    }
     if (layout.key.length > 0) batch.lines.length = row.start;
+    this.#cascade(batch, layout, row, null);
   }
 
   /** @param oldLayout - of the old image, of which only some columns are decoded */
@@ -61,6 +77,14 @@ export class RowSink {
     if (layout.key.length > 0) batch.lines.length = old.start;
     const row = this.#place(batch, layout, decodeNew, true);
     batch.changes += 1;
+    if (!layout.table.skipEvents.has('update')) {
+      this.#keepOrder(batch, layout, 'update', old, row);
+      this.#replace(batch, layout, old, row);
+    }
+    this.#cascade(batch, layout, old, row);
+  }
+
+  #replace(batch: Batch, layout: LineLayout, old: PlacedRow, row: PlacedRow): void {
     const stays = layout.key.length > 0 && old.key === row.key && old.destinations[0] === row.destinations[0];
     if (stays && old.isNews && row.isNews) {
       for (const destination of row.destinations) {
@@ -74,11 +98,12 @@ export class RowSink {
   }
 
   #appear(batch: Batch, { table, columns, key }: LineLayout, row: PlacedRow): void {
+    const replaces = this.#pendingIn(batch)?.affects(table) ?? false;
     for (const destination of row.destinations) {
       if (this.hasApplied(destination.server)) continue;
       const changes = batch.changesOf(table, destination, columns);
       if (key.length === 0) changes.count(row.key, row.start, row.end, 1);
-      else changes.insert(row.key, row.start, row.end);
+      else changes.insert(row.key, row.start, row.end, replaces);
     }
   }
 
@@ -89,6 +114,59 @@ export class RowSink {
       if (key.length === 0) changes.count(row.key, row.start, row.end, -1);
       else changes.remove(row.key);
     }
+  }
+
+  /** Begins a new round when the change must not be mixed with the cascades that wait at the end of this one. */
+  #keepOrder(
+    batch: Batch,
+    { table, cascades }: LineLayout,
+    kind: RowChange['kind'],
+    old: PlacedRow | null,
+    row: PlacedRow | null,
+  ): void {
+    if (cascades === null) return;
+    const pending = this.#pendingIn(batch);
+    if (pending === undefined) return;
+    const references = cascades.references.map(({ id }, index) => ({
+      id,
+      old: old?.references[index] ?? null,
+      new: row?.references[index] ?? null,
+    }));
+    const foreignKeys = cascades.foreignKeys.flatMap(({ id }, index) => {
+      const value = row?.foreignKeys[index] ?? null;
+      return value === null ? [] : [{ id, value }];
+    });
+    if (pending.conflicts({ table, kind, references, foreignKeys })) batch.beginRound();
+  }
+
+  /** Notes what foreign keys do to the children of a row that went away, or whose key changed. */
+  #cascade(batch: Batch, { table, cascades }: LineLayout, old: PlacedRow, row: PlacedRow | null): void {
+    if (cascades === null || !this.foreignKeys) return;
+    for (const [index, { columns }] of cascades.references.entries()) {
+      const [was, is] = [old.references[index] ?? null, row?.references[index] ?? null];
+      if (was === null || was === is) continue;
+      const { reached, problems } = cascades.reach.of(table.id, columns, row === null ? 'delete' : 'update');
+      if (reached.length === 0) continue;
+      const at = this.transactionStart;
+      for (const problem of problems) {
+        if (at < problem.from || (problem.to !== null && at >= problem.to)) continue;
+        this.onUnfollowable(problem.table, new Error(problem.reason));
+      }
+      let pending = this.#pendingIn(batch);
+      if (pending === undefined) {
+        const last = batch.rounds.at(-1);
+        const round = last?.kind === 'rows' && last.cascades === null ? last : batch.beginRound();
+        pending = new PendingCascades(round, cascades.reach.links.all);
+        this.#pending = pending;
+      }
+      pending.add(table.id, columns, { old: was, new: row === null ? null : (is ?? nulls(columns)), at }, reached);
+    }
+  }
+
+  /** The cascades of the round in hand. */
+  #pendingIn(batch: Batch): PendingCascades | undefined {
+    const pending = this.#pending;
+    return pending !== undefined && pending.round === batch.rounds.at(-1) ? pending : undefined;
   }
 
   #place(batch: Batch, layout: LineLayout, decode: DecodeRow, isNew: boolean): PlacedRow {
@@ -116,7 +194,16 @@ export class RowSink {
     if (isNews && !this.hasApplied(server)) {
       for (const value of replaced) batch.altered.push({ ...value, tableId: table.id, server });
     }
-    return { start, end, key: keyText(layout, lines.bytes, start, end, ends), destinations, isNews };
+    const { cascades } = layout;
+    return {
+      start,
+      end,
+      key: keyText(layout, lines.bytes, start, end, ends),
+      destinations,
+      isNews,
+      references: cascades === null ? NONE : cascades.references.map(({ fields }) => tuple(fields, field)),
+      foreignKeys: cascades === null || !isNew ? NONE : cascades.foreignKeys.map(({ fields }) => tuple(fields, field)),
+    };
   }
 
   #isNews({ table, range }: LineLayout, field: (index: number) => Buffer): boolean {
@@ -130,6 +217,18 @@ export class RowSink {
     }
     return this.transactionStart >= ordinal;
   }
+}
+
+const NONE: readonly (string | null)[] = [];
+
+/** Fields joined by tabs; `null` when one of them is NULL, for then nothing refers to the row. */
+function tuple(fields: readonly number[], field: (index: number) => Buffer): string | null {
+  const parts = fields.map(field);
+  return parts.some(isNullField) ? null : parts.map((part) => part.toString('latin1')).join('\t');
+}
+
+function nulls(columns: readonly string[]): string {
+  return columns.map(() => '\\N').join('\t');
 }
 
 function keyText({ key }: LineLayout, bytes: Buffer, start: number, end: number, ends: Int32Array): string {

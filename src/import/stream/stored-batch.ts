@@ -1,7 +1,8 @@
 import { deserialize, serialize } from 'node:v8';
 import { LineBuffer } from '../copy-text/line-buffer.ts';
 import type { Destination } from '../route/router.ts';
-import { Batch, type RowEntry, type RowsRound, type StructureRound, TableChanges } from './batch.ts';
+import { Batch, type CascadeStep, type RowEntry, type RowsRound, type StructureRound, TableChanges } from './batch.ts';
+import type { CascadeLink } from './cascade-links.ts';
 import type { FollowedTable } from './followed-table.ts';
 
 /** A batch as it is kept in a table between two workers: the tables it speaks of are in it, once each. */
@@ -32,6 +33,10 @@ interface StoredRows {
     readonly received: number;
     readonly entries: ReadonlyMap<string, RowEntry>;
   }[];
+  readonly cascades: {
+    readonly links: readonly (Omit<CascadeLink, 'child'> & { readonly child: number })[];
+    readonly steps: readonly CascadeStep[];
+  } | null;
 }
 
 interface StoredStructure {
@@ -66,6 +71,13 @@ export function storeBatch(batch: Batch): Buffer {
         received,
         entries,
       })),
+      cascades:
+        round.cascades === null
+          ? null
+          : {
+              links: round.cascades.links.map((link) => ({ ...link, child: indexOf(link.child) })),
+              steps: round.cascades.steps,
+            },
     };
   });
   const { complete, changes, transactions, from, end, sourceTimeMs, altered } = batch;
@@ -124,7 +136,17 @@ function restoreRows(
   tables: readonly FollowedTable[],
   place: (destination: Destination) => Destination,
 ): RowsRound {
-  const restored: RowsRound = { kind: 'rows', tables: new Map() };
+  const restored: RowsRound = {
+    kind: 'rows',
+    tables: new Map(),
+    cascades:
+      round.cascades === null
+        ? null
+        : {
+            links: round.cascades.links.map((link) => ({ ...link, child: tables[link.child]! })),
+            steps: [...round.cascades.steps],
+          },
+  };
   for (const stored of round.changes) {
     const table = tables[stored.table]!;
     const destination = place(stored.destination);

@@ -1,10 +1,12 @@
+import type { ClientBase } from 'pg';
 import { Backoff } from '../../internal/backoff.ts';
 import { sleep } from '../../internal/sleep.ts';
 import type { TableFailure } from '../apply/server-applier.ts';
+import { type Dependent, dependentsOf } from '../catalogue/dependents.ts';
 import { noteError, noteStatement, type StatementEntry } from '../catalogue/error-rows.ts';
 import { noteLostView } from '../catalogue/lost-views.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
-import { setTableState } from '../catalogue/table-rows.ts';
+import { listTables, setTableState, type TableRow } from '../catalogue/table-rows.ts';
 import type { EngineContext } from '../commands/context.ts';
 import type { SavedView } from '../ddl/user-objects.ts';
 import { qualifiedName } from '../model/source-table.ts';
@@ -27,9 +29,13 @@ export class ReplicaNotes {
   readonly #pending: (() => Promise<void>)[] = [];
   readonly #background = new Set<Promise<unknown>>();
 
+  /** Whether foreign keys change rows of the source without a word in its log. */
+  readonly #cascades: boolean;
+
   constructor(context: EngineContext, source: SourceRow) {
     this.#context = context;
     this.#source = source;
+    this.#cascades = source.kind === 'mysql';
   }
 
   /** A table that the reader cannot follow. Written by {@link settle}. */
@@ -85,7 +91,7 @@ export class ReplicaNotes {
     await Promise.allSettled(this.#background);
   }
 
-  #tell(table: FollowedTable, message: string): void {
+  #tell(table: Pick<FollowedTable, 'source'>, message: string): void {
     const { log, notifier } = this.#context;
     const name = qualifiedName(table.source);
     log.error(`${this.#source.name}: ${name} was set aside: ${message}`);
@@ -98,17 +104,38 @@ export class ReplicaNotes {
     });
   }
 
-  #write(table: FollowedTable, message: string, details: AsideDetails): Promise<void> {
-    const name = qualifiedName(table.source);
-    return this.#context.control(async (client) => {
-      await setTableState(client, table.id, 'aside', message);
-      await noteError(client, this.#source, {
-        ...details,
-        tableId: table.id,
-        table: name,
-        message,
-        remedy: syncRemedy(table.source),
-      });
+  /** Together with the tables that depend on it by foreign keys whose actions are in no log. */
+  async #write(table: FollowedTable, message: string, details: AsideDetails): Promise<void> {
+    const others = await this.#context.control(async (client) => {
+      await this.#enter(client, table, message, details);
+      const tables = await listTables(client, this.#source);
+      const row = tables.find(({ id }) => id === table.id);
+      const dependents = row === undefined || !this.#cascades ? [] : dependentsOf(row, tables);
+      const fresh = dependents
+        .filter((one) => one.table.state === 'followed' && !this.aside.has(one.table.id))
+        .map((one) => ({ table: one.table, reason: reasonOf(one) }));
+      for (const one of fresh) await this.#enter(client, one.table, one.reason, { phase: details.phase });
+      return fresh;
+    });
+    for (const { table: other, reason } of others) {
+      this.aside.add(other.id);
+      this.#tell(other, reason);
+    }
+  }
+
+  async #enter(
+    client: ClientBase,
+    table: Pick<FollowedTable, 'id' | 'source'>,
+    message: string,
+    details: AsideDetails,
+  ): Promise<void> {
+    await setTableState(client, table.id, 'aside', message);
+    await noteError(client, this.#source, {
+      ...details,
+      tableId: table.id,
+      table: qualifiedName(table.source),
+      message,
+      remedy: syncRemedy(table.source),
     });
   }
 
@@ -119,4 +146,9 @@ export class ReplicaNotes {
       .finally(() => this.#background.delete(done));
     this.#background.add(done);
   }
+}
+
+function reasonOf({ foreignKey, parent }: Dependent<TableRow>): string {
+  const name = qualifiedName(parent.source);
+  return `${name} was set aside, and what the foreign key ${foreignKey} changes with it can no longer be followed; copy both again`;
 }

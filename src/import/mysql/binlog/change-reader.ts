@@ -2,6 +2,7 @@ import { Batch } from '../../stream/batch.ts';
 import type { BatchQueue } from '../../stream/batch-queue.ts';
 import { FlowGate } from '../../stream/flow-gate.ts';
 import type { FollowedTable } from '../../stream/followed-table.ts';
+import type { CascadeReach } from '../../stream/pending-cascades.ts';
 import type { RowSink } from '../../stream/row-sink.ts';
 import type { Charsets } from '../charsets.ts';
 import type { GtidProgress } from './gtid-progress.ts';
@@ -17,6 +18,8 @@ import type { BinlogEvent } from './zongji-types.ts';
 export interface ChangeReaderHost {
   /** The followed table of that name as it stands now, or `null`. */
   find(schema: string, name: string): FollowedTable | null;
+  /** What foreign keys do to rows without a word in the log; `null` when the source logs it. */
+  cascades(): CascadeReach | null;
   /** A table whose rows cannot be read any more. */
   setAside(table: FollowedTable, reason: unknown): void;
   /** A statement that is not row changes: DDL mostly. May put rounds into the batch; nothing is read meanwhile. */
@@ -85,7 +88,11 @@ export class ChangeReader implements TransportHandler {
   constructor(options: ChangeReaderOptions) {
     this.#options = options;
     this.#sink = options.sink;
-    this.#shapes = new TableShapes(options.charsets, options);
+    this.#sink.onUnfollowable = (table, reason) => options.host.setAside(table, reason);
+    this.#shapes = new TableShapes(options.charsets, {
+      mariadb: options.mariadb,
+      cascades: () => options.host.cascades(),
+    });
     this.#file = options.start.file;
     this.#offset = options.start.offset;
     this.#batch.from = toPosition(options.start, options.lineage).ordinal;
@@ -163,7 +170,9 @@ export class ChangeReader implements TransportHandler {
       return;
     }
     const { skipEvents } = table;
-    if (skipEvents.has(event.kind)) return;
+    // A row that is to stay may have children that are not
+    if (skipEvents.has(event.kind) && layout.cascades === null) return;
+    this.#sink.foreignKeys = event.foreignKeys;
     const decodeNew = (): Int32Array => {
       whole.decode(rows, batch.lines);
       return whole.fieldEnds;

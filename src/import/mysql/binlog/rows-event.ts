@@ -6,6 +6,8 @@ export interface RowsEvent {
   readonly tableId: number;
   readonly kind: 'insert' | 'update' | 'delete';
   readonly columnCount: number;
+  /** Whether the session checked foreign keys; without, it did nothing to the children either. */
+  readonly foreignKeys: boolean;
   /** Bitmap of the columns in the (only, or the old) image. */
   readonly present: Buffer;
   /** For updates: bitmap of the columns in the new image. */
@@ -32,6 +34,9 @@ const ROWS_EVENTS: Record<number, { kind: RowsEvent['kind']; extra: boolean; com
 
 export const TABLE_MAP_EVENT = 19;
 
+/** The event's flag of `foreign_key_checks = 0`. */
+const NO_FOREIGN_KEY_CHECKS = 2;
+
 export function isRowsEvent(type: number): boolean {
   return ROWS_EVENTS[type] !== undefined;
 }
@@ -40,14 +45,14 @@ export function isRowsEvent(type: number): boolean {
 export function parseRowsEvent(type: number, body: PacketReader): RowsEvent {
   const { kind, extra, compressed } = ROWS_EVENTS[type]!;
   const tableId = body.u48();
-  body.u16();
+  const foreignKeys = (body.u16() & NO_FOREIGN_KEY_CHECKS) === 0;
   if (extra) body.take(body.u16() - 2);
   const columnCount = body.length();
   const bitmap = (columnCount + 7) >> 3;
   const present = body.take(bitmap);
   const presentAfter = kind === 'update' ? body.take(bitmap) : null;
   const rows = compressed ? new PacketReader(inflatePayload(body.bytes.subarray(body.at, body.end))) : body;
-  return { tableId, kind, columnCount, present, presentAfter, rows };
+  return { tableId, kind, columnCount, foreignKeys, present, presentAfter, rows };
 }
 
 /** MariaDB's `log_bin_compress`: a header byte with the size of the length that follows, then a zlib stream. */

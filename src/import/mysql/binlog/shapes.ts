@@ -1,5 +1,6 @@
 import type { FollowedTable } from '../../stream/followed-table.ts';
 import { type LineLayout, lineLayout, oldImageColumns } from '../../stream/line-layout.ts';
+import type { CascadeReach } from '../../stream/pending-cascades.ts';
 import type { Charsets } from '../charsets.ts';
 import type { PacketReader } from './packet-reader.ts';
 import { RowDecoder } from './row-decoder.ts';
@@ -15,6 +16,13 @@ export interface TableShape {
   readonly oldLayout: LineLayout;
 }
 
+interface KnownShape {
+  readonly bytes: Buffer;
+  readonly shape: TableShape | null;
+  readonly table: FollowedTable | null;
+  readonly cascades: CascadeReach | null;
+}
+
 /**
  * The shapes of the tables in the binlog, by table id. A TABLE_MAP event stands before each statement's rows, nearly
  * always the same as the one before: it is parsed only when its bytes differ, or when the followed table changed.
@@ -22,14 +30,14 @@ export interface TableShape {
 export class TableShapes {
   readonly #charsets: Charsets;
   readonly #mariadb: boolean;
-  readonly #known = new Map<
-    number,
-    { bytes: Buffer; shape: TableShape | null; name: string; table: FollowedTable | null }
-  >();
+  readonly #cascades: () => CascadeReach | null;
+  readonly #known = new Map<number, KnownShape>();
 
-  constructor(charsets: Charsets, { mariadb }: { mariadb: boolean }) {
+  /** @param options.cascades - the foreign keys whose actions are in no log, as they are now */
+  constructor(charsets: Charsets, { mariadb, cascades }: { mariadb: boolean; cascades: () => CascadeReach | null }) {
     this.#charsets = charsets;
     this.#mariadb = mariadb;
+    this.#cascades = cascades;
   }
 
   /**
@@ -45,11 +53,12 @@ export class TableShapes {
     const nameLength = bytes[10 + schemaLength]!;
     const name = bytes.toString('utf8', 11 + schemaLength, 11 + schemaLength + nameLength);
     const table = find(schema, name);
-    if (known !== undefined && known.table === table && known.bytes.equals(bytes)) return;
+    const cascades = this.#cascades();
+    if (known?.table === table && known.cascades === cascades && known.bytes.equals(bytes)) return;
     // Kept for as long as the shape is current, while the packet's buffer is one of many
     const copy = Buffer.from(bytes);
-    const shape = table === null ? null : this.#shape(table, body);
-    this.#known.set(id, { bytes: copy, shape, name: `${schema}.${name}`, table });
+    const shape = table === null ? null : this.#shape(table, body, cascades);
+    this.#known.set(id, { bytes: copy, shape, table, cascades });
   }
 
   /** The shape for the rows of a table id; `null` when nobody follows the table. */
@@ -57,18 +66,18 @@ export class TableShapes {
     return this.#known.get(tableId)?.shape ?? null;
   }
 
-  #shape(table: FollowedTable, body: PacketReader): TableShape {
+  #shape(table: FollowedTable, body: PacketReader, cascades: CascadeReach | null): TableShape {
     const map = parseTableMap(body, { mariadb: this.#mariadb });
     const whole = new RowDecoder(map, table.target, this.#charsets);
-    const only = oldImageColumns(table);
+    const only = oldImageColumns(table, cascades);
     const old = new RowDecoder(map, table.target, this.#charsets, only);
     return {
       map,
       table,
       whole,
-      layout: lineLayout(table, whole.columns),
+      layout: lineLayout(table, whole.columns, cascades),
       old,
-      oldLayout: lineLayout(table, old.columns),
+      oldLayout: lineLayout(table, old.columns, cascades),
     };
   }
 }

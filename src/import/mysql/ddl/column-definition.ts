@@ -1,4 +1,5 @@
 import type { SourceColumn, SourceDefault } from '../../model/source-table.ts';
+import { type ForeignKeyDefinition, readReferences } from './foreign-key-clause.ts';
 import type { TokenReader } from './tokens.ts';
 
 /** A column definition taken from a statement, with what hangs on it. */
@@ -6,6 +7,8 @@ export interface ColumnDefinition {
   readonly column: SourceColumn;
   readonly primaryKey: boolean;
   readonly unique: boolean;
+  /** `REFERENCES` in the definition, which MariaDB heeds and MySQL before 9 does not. */
+  readonly references: ForeignKeyDefinition | null;
 }
 
 const TYPE_TAILS = new Set(['unsigned', 'signed', 'zerofill']);
@@ -19,9 +22,10 @@ const TWO_WORD_TYPES: Record<string, readonly string[]> = {
 
 /**
  * Reads a column definition behind its name: type and attributes up to FIRST, AFTER, or the end.
+ * @param schema - the database of its table, where a table it refers to is by default
  * @returns `null` when there is no type
  */
-export function readColumnDefinition(name: string, reader: TokenReader): ColumnDefinition | null {
+export function readColumnDefinition(name: string, reader: TokenReader, schema = ''): ColumnDefinition | null {
   const type = readType(reader);
   if (type === null) return null;
   const found = {
@@ -32,6 +36,7 @@ export function readColumnDefinition(name: string, reader: TokenReader): ColumnD
     comment: '',
     primaryKey: false,
     unique: false,
+    references: null as ForeignKeyDefinition | null,
   };
   while (!reader.done && !reader.sees('first') && !reader.sees('after')) {
     if (reader.accept('not', 'null')) found.nullable = false;
@@ -43,13 +48,13 @@ export function readColumnDefinition(name: string, reader: TokenReader): ColumnD
     else if (reader.accept('unique', 'key') || reader.accept('unique')) found.unique = true;
     else if (reader.accept('comment')) found.comment = reader.next()?.text ?? '';
     else if (reader.accept('generated', 'always', 'as') || reader.accept('as')) found.generated = textOf(reader);
-    else if (reader.accept('references')) skipReferences(reader);
+    else if (reader.sees('references')) found.references = readReferences(reader, '', [name], schema);
     else if (reader.accept('check') || reader.accept('constraint')) reader.parenthesized();
     else reader.next();
   }
   if (found.primaryKey || found.autoIncrement || type.toLowerCase() === 'serial') found.nullable = false;
   const serial = type.toLowerCase() === 'serial';
-  const { primaryKey, unique, ...rest } = found;
+  const { primaryKey, unique, references, ...rest } = found;
   return {
     column: {
       name,
@@ -61,6 +66,7 @@ export function readColumnDefinition(name: string, reader: TokenReader): ColumnD
     },
     primaryKey,
     unique: unique || serial,
+    references,
   };
 }
 
@@ -111,9 +117,4 @@ function textOf(reader: TokenReader): string {
   const inside = reader.parenthesized();
   const [first, last] = [inside[0], inside.at(-1)];
   return first === undefined || last === undefined ? '' : reader.sql.slice(first.start, last.end);
-}
-
-function skipReferences(reader: TokenReader): void {
-  reader.tableName('');
-  reader.parenthesized();
 }

@@ -1,6 +1,9 @@
 import { parseMysqlType } from '../../mapping/mysql-type.ts';
 import type { SourceColumn, SourceTable } from '../../model/source-table.ts';
-import type { AlterAction, ColumnPlace, CreateDefinition, TableName } from './statement.ts';
+import type { AlterAction, ColumnPlace } from './alter-actions.ts';
+import type { CreateDefinition } from './create-definition.ts';
+import { alteredForeignKeys, createdForeignKeys } from './next-foreign-keys.ts';
+import { sameName as same, type TableName } from './tokens.ts';
 
 /** A table's structure after a statement, and how its columns came out of the old ones. */
 export interface NextStructure {
@@ -77,7 +80,8 @@ export function alteredStructure(
     }
   }
   const table = { ...before, schema: name.schema, name: name.name, columns, primaryKey };
-  return { table: withCurrentKeys(table, current), renamed };
+  const foreignKeys = alteredForeignKeys(before, actions, current);
+  return { table: { ...withCurrentKeys(table, current), foreignKeys }, renamed };
 }
 
 /** The structure of CREATE TABLE: information_schema's when its columns are the statement's, else the statement's own. */
@@ -102,12 +106,7 @@ export function createdStructure(
     estimatedBytes: 0,
     nextNumber: null,
   };
-  return withCurrentKeys(table, current);
-}
-
-/** MySQL's column names do not tell upper from lower case. */
-function same(a: string, b: string): boolean {
-  return a === b || a.toLowerCase() === b.toLowerCase();
+  return { ...withCurrentKeys(table, current), foreignKeys: createdForeignKeys(table, definition, current) };
 }
 
 function placed(columns: readonly SourceColumn[], column: SourceColumn, place: ColumnPlace): SourceColumn[] {
@@ -145,13 +144,12 @@ function withCurrentKeys(table: SourceTable, current: SourceTable | null): Sourc
   const matches =
     current !== null && current.columns.length === names.size && current.columns.every(({ name }) => names.has(name));
   if (matches) {
-    const { primaryKey, indexes, foreignKeys, checks, comment, transactional } = current;
+    const { primaryKey, indexes, checks, comment, transactional } = current;
     return {
       ...table,
       columns: table.columns.map((column) => withComment(column, current)),
       primaryKey,
       indexes,
-      foreignKeys,
       checks,
       comment,
       transactional,
@@ -161,7 +159,6 @@ function withCurrentKeys(table: SourceTable, current: SourceTable | null): Sourc
     ...table,
     primaryKey: table.primaryKey.every((name) => names.has(name)) ? table.primaryKey : [],
     indexes: table.indexes.filter(({ columns }) => columns.every(({ name }) => names.has(name))),
-    foreignKeys: table.foreignKeys.filter(({ columns }) => columns.every((name) => names.has(name))),
   };
 }
 

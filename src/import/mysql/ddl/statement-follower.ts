@@ -19,8 +19,11 @@ import type { FollowedTables } from '../../stream/followed-tables.ts';
 import type { ReaderEvents } from '../../stream/reader-events.ts';
 import type { StatementHost } from '../../stream/statement-host.ts';
 import type { SourceStatement } from '../binlog/change-reader.ts';
+import type { AlterAction } from './alter-actions.ts';
+import { withRenamedParent } from './next-foreign-keys.ts';
 import { alteredStructure, createdStructure } from './next-structure.ts';
-import { type AlterAction, parseStatement, type Statement, type TableName } from './statement.ts';
+import { parseStatement, type Statement } from './statement.ts';
+import type { TableName } from './tokens.ts';
 
 export interface StatementFollowerOptions {
   readonly tables: FollowedTables;
@@ -249,10 +252,25 @@ class StatementWork {
       tables.remove(table.source.schema, table.source.name);
       tables.put(after);
       this.#round({ before: table, after, statements });
+      this.#renameParent(table, after, next.renamed);
       return unknown === undefined ? 'followed' : 'unknown';
     } catch (error) {
       if (!(error instanceof UnmappableTable) && !(error instanceof UnfollowableChange)) throw error;
       return this.#setAside(table, error.message);
+    }
+  }
+
+  /** The server renames a parent in its children's foreign keys by itself. */
+  #renameParent(before: FollowedTable, after: FollowedTable, renamed: ReadonlyMap<string, string>): void {
+    const { tables } = this.#options;
+    for (const child of [...tables]) {
+      if (child === after) continue;
+      const old = child.source.foreignKeys;
+      const foreignKeys = old.map((key) => withRenamedParent(key, before.source, after.source, renamed));
+      if (foreignKeys.every((key, index) => key === old[index])) continue;
+      const next = { ...child, version: child.version + 1, source: { ...child.source, foreignKeys } };
+      tables.put(next);
+      this.#round({ before: child, after: next, statements: [] });
     }
   }
 

@@ -52,6 +52,17 @@ function unquote(text: string, quote: string): string {
   return text.replaceAll(quote + quote, quote).replace(/\\([\s\S])/g, (_, letter: string) => ESCAPES[letter] ?? letter);
 }
 
+/** A table as a statement names it, with the default database filled in. */
+export interface TableName {
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** MySQL's column names do not tell upper from lower case. */
+export function sameName(a: string, b: string): boolean {
+  return a === b || a.toLowerCase() === b.toLowerCase();
+}
+
 /** Reads tokens one after the other. */
 export class TokenReader {
   readonly sql: string;
@@ -61,6 +72,11 @@ export class TokenReader {
   constructor(sql: string, tokens: readonly Token[] = tokenize(sql)) {
     this.sql = sql;
     this.#tokens = tokens;
+  }
+
+  /** A reader at the same place. */
+  fork(): TokenReader {
+    return new TokenReader(this.sql, this.#tokens.slice(this.#at));
   }
 
   get done(): boolean {
@@ -106,7 +122,7 @@ export class TokenReader {
   }
 
   /** `schema.table` or `table`. */
-  tableName(schema: string): { schema: string; name: string } | undefined {
+  tableName(schema: string): TableName | undefined {
     const first = this.name();
     if (first === undefined) return undefined;
     if (this.accept('.')) {
