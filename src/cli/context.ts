@@ -36,5 +36,8 @@ export function withCommonOptions(command: Command): Command {
 
 /** What every command that talks to servers understands. */
 export function withConfig(command: Command): Command {
-  return command.option('-c, --config <file>', 'the configuration file (or set HYPERVAULT_CONFIG)');
+  return command.option(
+    '-c, --config <file>',
+    'the configuration file (or set HYPERVAULT_CONFIG; otherwise ./hypervault.yaml)',
+  );
 }

@@ -47,6 +47,8 @@ function configurationOf(connections: readonly object[], shards: number): Config
     servers: Object.fromEntries(names.map((name, place) => [name, connections[place]!])),
     shards: Object.fromEntries(names.map((name, place) => [name, `${edge(place)}-${edge(place + 1)}`])),
     control: names[0]!,
+    kv: {},
+    streams: {},
   };
 }
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { withDefaultConfiguration } from './default-configuration.ts';
 import { EXIT } from './exit.ts';
 import { run } from './run.ts';
 
@@ -21,6 +22,6 @@ process.exitCode = await run(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   stdin: process.stdin,
-  environment: process.env,
+  environment: withDefaultConfiguration(process.env),
   signal: stop.signal,
 });

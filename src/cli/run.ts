@@ -24,7 +24,9 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
     configuration: async ({ config }) => {
       const file = config ?? environment.HYPERVAULT_CONFIG;
       if (file === undefined || file === '') {
-        throw new UsageError('which configuration? Say --config FILE, or set HYPERVAULT_CONFIG');
+        throw new UsageError(
+          'which configuration? Say --config FILE, set HYPERVAULT_CONFIG, or work beside a hypervault.yaml',
+        );
       }
       return readConfiguration(file, environment);
     },

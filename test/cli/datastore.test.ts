@@ -1,13 +1,16 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { Datastore } from '../../src/index.ts';
 import { type CliResult, hypervault } from '../support/cli.ts';
 import { freshDatabases, type TestDatabase } from '../support/database.ts';
 import { waitFor } from '../support/wait-for.ts';
+
+const run = promisify(execFile);
 
 let folder: string;
 let databases: readonly TestDatabase[];
@@ -114,7 +117,7 @@ describe('hypervault with servers', () => {
   it('asks for a configuration when there is none', async () => {
     const { exitCode, stderr } = await hypervault(['status']);
     expect(exitCode).toBe(2);
-    expect(stderr).toMatch(/--config FILE, or set HYPERVAULT_CONFIG/);
+    expect(stderr).toMatch(/--config FILE, set HYPERVAULT_CONFIG, or work beside a hypervault.yaml/);
   });
 
   it('keeps passwords to itself when a server is down or refuses', async () => {
@@ -134,7 +137,7 @@ describe('hypervault with servers', () => {
 
 describe('hypervault dev', () => {
   it('starts servers, prints their settings, and ends with Ctrl-C', { timeout: 90_000 }, async () => {
-    const file = join(folder, 'dev.yaml');
+    const file = join(folder, 'hypervault.yaml');
     const args = ['--import', 'tsx', 'src/cli/main.ts', 'dev', '--shards', '4', '--write', file];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';
@@ -150,6 +153,13 @@ describe('hypervault dev', () => {
     expect(parse(stdout)).toEqual(parse(await readFile(file, 'utf8')));
     const db = (await hypervault(['put', '4', '1', 'beep=boop', '--config', file])).stdout.trim();
     expect((await hypervault(['get', db, '--config', file])).stdout).toContain('beep = boop');
+    // A command that works beside the file needs not be told of it, and has all modules.
+    const main = ['--import', import.meta.resolve('tsx'), join(process.cwd(), 'src/cli/main.ts')];
+    const beside = await run(process.execPath, [...main, 'streams', 'publish', 'orders-7', 'Paid', '{"total":5}'], {
+      cwd: folder,
+      env: { PATH: process.env.PATH },
+    });
+    expect(beside.stdout).toBe('orders-7 0\n');
     child.kill('SIGINT');
     expect(await closed).toBe(0);
     const { servers } = parse(stdout) as {
