@@ -37,7 +37,13 @@ export { CommitMirror, type HeadChange, type MirrorEvents, type MirrorOptions } 
 export { Kv, type KvOptions, openKv } from './open-kv.ts';
 export type { PostgresKvOptions } from './options.ts';
 export { PostgresCommitStorage } from './postgres-storage.ts';
-export { type RollbackOptions, type RollbackStep, rollbackKey, rollbackPrefix } from './rollback.ts';
+export {
+  type RollbackKeyOptions,
+  type RollbackOptions,
+  type RollbackStep,
+  rollbackKey,
+  rollbackPrefix,
+} from './rollback.ts';
 export {
   type CallOptions,
   type Changes,

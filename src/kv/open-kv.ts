@@ -13,7 +13,13 @@ import { KvDatabase } from './kv-database.ts';
 import type { CommitMirror, MirrorOptions } from './mirror.ts';
 import type { PostgresKvOptions } from './options.ts';
 import { PostgresCommitStorage } from './postgres-storage.ts';
-import { type RollbackOptions, type RollbackStep, rollbackKey, rollbackPrefix } from './rollback.ts';
+import {
+  type RollbackKeyOptions,
+  type RollbackOptions,
+  type RollbackStep,
+  rollbackKey,
+  rollbackPrefix,
+} from './rollback.ts';
 import {
   type CallOptions,
   type CommitJournal,
@@ -123,7 +129,7 @@ export class Kv<V = Buffer> {
   }
 
   /** Brings an older version back as a new one: see {@link rollbackKey}. */
-  rollback(key: string, version: number, options?: RollbackOptions): Promise<RollbackStep[]> {
+  rollback(key: string, version: number, options?: RollbackKeyOptions): Promise<RollbackStep[]> {
     return rollbackKey(this.journal, key, version, options);
   }
 

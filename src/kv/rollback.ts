@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from '../errors.ts';
 import type { Commit } from './commit.ts';
+import { CommitOrderingError } from './errors.ts';
 import type { CallOptions, CommitJournal } from './storage.ts';
 
 export interface RollbackOptions extends CallOptions {
@@ -9,6 +10,11 @@ export interface RollbackOptions extends CallOptions {
   readonly comment?: string | undefined;
   /** Only says what would be done. @default false */
   readonly dryRun?: boolean | undefined;
+}
+
+export interface RollbackKeyOptions extends RollbackOptions {
+  /** The newest version must still be this one. @default whatever it is */
+  readonly from?: number | undefined;
 }
 
 /** One key of a rollback. */
@@ -38,13 +44,14 @@ export async function rollbackKey<V>(
   storage: CommitJournal<V>,
   key: string,
   version: number,
-  options: RollbackOptions = {},
+  { from, ...options }: RollbackKeyOptions = {},
 ): Promise<RollbackStep[]> {
   const { signal } = options;
   const [head, target] = [await storage.get(key, undefined, { signal }), await storage.get(key, version, { signal })];
   if (head === null || target === null) {
     throw new InvalidArgumentError(`${key} has no version ${version} to go back to`);
   }
+  if (from !== undefined && head.version !== from) throw new CommitOrderingError(key, head.version + 1, from + 1);
   return apply(storage, [{ head, target }], options);
 }
 

@@ -3,6 +3,7 @@ import { readTextHeader } from './commit-headers.ts';
 import { toCommitJson } from './commit-json.ts';
 import { answerJson, answerText, type Exchange, headerLookup } from './exchange.ts';
 import { answeringConflicts, authorOf, journalOf } from './journal-of.ts';
+import { checkPreconditions } from './preconditions.ts';
 import { queryNumber, queryRevision, queryYesNo } from './query.ts';
 import { Refusal } from './refusal.ts';
 import { MAX_DIFF_BYTES, shownDiff } from './shown-diff.ts';
@@ -45,8 +46,9 @@ export async function postRollback(exchange: Exchange): Promise<void> {
   if (!access.mayWrite(key)) throw new Refusal(403, 'Not allowed to write this key');
   const version = queryNumber(query, 'to');
   if (version === undefined) throw new Refusal(400, "Missing 'to' parameter (the version to bring back)");
+  const from = (await checkPreconditions(exchange))?.version;
   await answeringConflicts(exchange, async () => {
-    const steps = await rollbackKey(journalOf(exchange), key, version, writeOptions(exchange));
+    const steps = await rollbackKey(journalOf(exchange), key, version, { ...writeOptions(exchange), from });
     answerJson(exchange, 200, JSON.stringify({ steps }));
   });
 }

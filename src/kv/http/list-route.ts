@@ -1,7 +1,9 @@
 import type { Commit } from '../commit.ts';
 import { isJournal } from '../storage.ts';
 import { toCommitJson } from './commit-json.ts';
+import { entityTagOfText } from './entity-tag.ts';
 import { answerJson, type Exchange, REVISION_HEADER } from './exchange.ts';
+import { answerNotModified, taggedHeaders } from './preconditions.ts';
 import { queryYesNo } from './query.ts';
 
 /**
@@ -23,8 +25,10 @@ export async function listHeads(exchange: Exchange): Promise<void> {
     const { revision: _, ...json } = toCommitJson(commit, forms);
     return `${JSON.stringify(commit.key)}:${JSON.stringify(json)}`;
   });
-  const headers = revision === undefined ? [] : [REVISION_HEADER, String(revision)];
-  answerJson(exchange, 200, `{${entries.join(',')}}`, headers);
+  const json = `{${entries.join(',')}}`;
+  const tag = entityTagOfText(json);
+  const headers = [...(revision === undefined ? [] : [REVISION_HEADER, String(revision)]), ...taggedHeaders(tag)];
+  if (!answerNotModified(exchange, tag, headers)) answerJson(exchange, 200, json, headers);
 }
 
 interface Heads {

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { entityTagOfText } from './entity-tag.ts';
 
 /** One file of the web page, as it is sent. */
 export interface PageFile {
@@ -46,5 +46,5 @@ export function pageFile(name: string): Promise<PageFile> | undefined {
 
 async function load(name: string, type: string): Promise<PageFile> {
   const body = await readFile(new URL(name, FOLDER));
-  return { type, body, etag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"` };
+  return { type, body, etag: entityTagOfText(body.toString()) };
 }

@@ -1,5 +1,6 @@
 import { answer, type Exchange } from './exchange.ts';
 import { pageFile } from './page-files.ts';
+import { answerNotModified, taggedHeaders } from './preconditions.ts';
 import { Refusal } from './refusal.ts';
 
 /**
@@ -25,18 +26,13 @@ const HEADERS = [
   ...['X-Frame-Options', 'DENY'],
   ...['Referrer-Policy', 'no-referrer'],
   ...['Cross-Origin-Resource-Policy', 'same-origin'],
-  ...['Cache-Control', 'no-cache'],
 ];
 
 /** `GET /-/page` and the files it asks for, `GET /-/page/NAME`. They hold no data: what is shown, the page asks for. */
 export async function getPage(exchange: Exchange): Promise<void> {
-  const { request, response, file: name, options } = exchange;
+  const { file: name, options } = exchange;
   const file = options.page ? await pageFile(name === '' ? 'index.html' : name) : undefined;
   if (file === undefined) throw new Refusal(404, 'Not found');
-  const headers = [...HEADERS, 'ETag', file.etag];
-  if (request.headers['if-none-match'] === file.etag) {
-    response.writeHead(304, [...exchange.headers, ...headers]).end();
-    return;
-  }
-  answer(exchange, 200, file.type, file.body, headers);
+  const headers = [...HEADERS, ...taggedHeaders(file.etag)];
+  if (!answerNotModified(exchange, file.etag, headers)) answer(exchange, 200, file.type, file.body, headers);
 }

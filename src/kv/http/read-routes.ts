@@ -1,7 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import type { Commit } from '../commit.ts';
 import { commitHeaders } from './commit-headers.ts';
+import { entityTagOf } from './entity-tag.ts';
 import { answer, answerJson, type Exchange, PAYLOAD_TYPES } from './exchange.ts';
+import { answerNotModified, taggedHeaders } from './preconditions.ts';
 import { Refusal } from './refusal.ts';
 import { parseVersion } from './target.ts';
 
@@ -36,11 +38,16 @@ async function findVersion({ key, version: text, options }: Exchange): Promise<C
 
 function sendPayload(exchange: Exchange, commit: Commit<unknown> | null): void {
   if (commit === null) throw new Refusal(404, 'Key not found');
+  const tag = entityTagOf(commit);
+  const headers = [...commitHeaders(commit), ...taggedHeaders(tag)];
+  if (answerNotModified(exchange, tag, headers)) return;
   const payload = commit.payload ?? Buffer.alloc(0);
-  answer(exchange, 200, isUtf8(payload) ? PAYLOAD_TYPES.text : PAYLOAD_TYPES.bytes, payload, commitHeaders(commit));
+  answer(exchange, 200, isUtf8(payload) ? PAYLOAD_TYPES.text : PAYLOAD_TYPES.bytes, payload, headers);
 }
 
 function sendMeta(exchange: Exchange, commit: Commit<unknown> | null): void {
   if (commit === null) throw new Refusal(404, 'Key not found');
-  answerJson(exchange, 200, JSON.stringify(commit.meta));
+  const tag = entityTagOf(commit);
+  const headers = taggedHeaders(tag);
+  if (!answerNotModified(exchange, tag, headers)) answerJson(exchange, 200, JSON.stringify(commit.meta), headers);
 }

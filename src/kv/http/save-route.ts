@@ -4,8 +4,10 @@ import { dryRun } from '../dry-run.ts';
 import { parseIsoTime } from '../iso-time.ts';
 import { readBody } from './body.ts';
 import { type HeaderLookup, readTextHeader } from './commit-headers.ts';
+import { entityTagOf } from './entity-tag.ts';
 import { answerJson, type Exchange, headerLookup, REVISION_HEADER } from './exchange.ts';
 import { answeringConflicts } from './journal-of.ts';
+import { checkPreconditions } from './preconditions.ts';
 import { queryYesNo } from './query.ts';
 import { Refusal } from './refusal.ts';
 import { shownDiff } from './shown-diff.ts';
@@ -24,11 +26,16 @@ export async function postVersion(exchange: Exchange): Promise<void> {
   if (!access.mayWrite(key)) throw new Refusal(403, 'Not allowed to write this key');
   const body = await readBody(request, { maxBytes: options.maxPayloadBytes, timeoutMs: options.bodyTimeoutMs });
   const commit = commitOf(exchange, version, body, header);
+  await checkPreconditions(exchange);
   await answeringConflicts(exchange, async () => {
     if (dry) return answerDryRun(exchange, commit);
     // A storage of somebody's own, in plain JavaScript, may return nothing.
     const revision = ((await options.storage.save(commit)) as Commit<unknown> | undefined)?.revision;
-    const headers = revision === undefined ? [] : [REVISION_HEADER, String(revision)];
+    const headers = [
+      ...(revision === undefined ? [] : [REVISION_HEADER, String(revision)]),
+      'ETag',
+      entityTagOf(commit),
+    ];
     answerJson(exchange, 200, JSON.stringify(commit.meta), headers);
   });
 }
