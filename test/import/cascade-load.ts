@@ -114,7 +114,11 @@ export function startCascadeLoad(
       while (!stopping) {
         const statements = Array.from({ length: random(12) + 1 }, statement);
         const end = random(12) === 0 ? 'rollback' : 'commit';
-        await client.query(`begin; ${statements.join('; ')}; ${end}`);
+        await client.query(`begin; ${statements.join('; ')}; ${end}`).catch(async (error: { errno?: number }) => {
+          // A new key that the children cannot take
+          if (error.errno !== 1761 && error.errno !== 1762) throw error;
+          await client.query('rollback');
+        });
         transactions += 1;
         if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
       }
@@ -123,6 +127,8 @@ export function startCascadeLoad(
     }
   };
   const task = run();
+  // Told by stop()
+  task.catch(() => {});
   return {
     get transactions() {
       return transactions;
