@@ -12,6 +12,12 @@ import type { Shards } from './shards.ts';
 /** A batch carries no more bytes than this, unless one append alone is larger. */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
+/**
+ * What waits is divided among the sessions that are free, so that the server works on one half while this process works
+ * on the other; but a batch of fewer streams than this costs more in round trips and commits than that brings.
+ */
+const MIN_SHARE = 16;
+
 const BEGIN: Statement = { text: 'begin', values: [] };
 const COMMIT: Statement = { text: 'commit', values: [] };
 
@@ -83,8 +89,10 @@ export class AppendQueue {
 
   readonly #flush = (): void => {
     this.#flushPlanned = false;
-    while (this.#ready.length > 0 && this.#inFlight < this.#shards.options.maxAppendSessions) {
-      const batch = this.#take();
+    const { maxAppendSessions } = this.#shards.options;
+    while (this.#ready.length > 0 && this.#inFlight < maxAppendSessions) {
+      const share = Math.ceil(this.#ready.length / (maxAppendSessions - this.#inFlight));
+      const batch = this.#take(Math.max(share, MIN_SHARE));
       this.#inFlight += 1;
       void this.#run(batch).finally(() => {
         this.#inFlight -= 1;
@@ -95,13 +103,14 @@ export class AppendQueue {
   };
 
   /** Takes streams that are ready, with as many of their calls as can be written as one append. */
-  #take(): { key: string; group: AppendCall[] }[] {
+  #take(maxStreams: number): { key: string; group: AppendCall[] }[] {
     const { maxAppendEvents } = this.#shards.options;
     const batch: { key: string; group: AppendCall[] }[] = [];
     let events = 0;
     let bytes = 0;
     let taken = 0;
     for (const key of this.#ready) {
+      if (taken === maxStreams) break;
       const calls = this.#streams.get(key)!;
       const group: AppendCall[] = [];
       for (const call of calls) {

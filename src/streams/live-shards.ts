@@ -26,7 +26,10 @@ export class LiveShards {
   sequencer(shardId: number): Sequencer {
     let sequencer = this.#sequencers.get(shardId);
     if (sequencer === undefined) {
-      sequencer = new Sequencer(this.#shards, shardId, (head) => this.#watches.get(shardId)?.wake(head));
+      sequencer = new Sequencer(this.#shards, shardId, {
+        onHead: (head) => this.#watches.get(shardId)?.wake(head),
+        isWatched: () => this.#watches.get(shardId)?.watched ?? false,
+      });
       this.#sequencers.set(shardId, sequencer);
     }
     return sequencer;

@@ -9,13 +9,23 @@ const BUSY_MS = 4;
 const FAILED_MS = 250;
 
 /**
+ * A pass costs about 0.4 ms and a commit, whatever it gives: on a busy shard fewer and larger ones leave more to the
+ * appends. So it rests this many times as long as the last one took, and no longer than {@link MAX_REST_MS}.
+ */
+const REST = 3;
+/** With somebody at the end of the shard in this process. */
+const REST_WATCHED = 0.5;
+const MAX_REST_MS = 10;
+
+/**
  * Runs the sequencing pass of one shard when there may be something to do: one at a time, one more when it was asked for
- * meanwhile, and no two within `passIntervalMs`.
+ * meanwhile, no two within `passIntervalMs`, and with a rest after each.
  */
 export class Sequencer {
   readonly shardId: number;
   readonly #shards: Shards;
   readonly #onHead: (head: bigint, given: number) => void;
+  readonly #isWatched: () => boolean;
   #running: Promise<void> | undefined;
   #pending = false;
   #timer: NodeJS.Timeout | undefined;
@@ -24,10 +34,18 @@ export class Sequencer {
   head = 0n;
   passes = 0;
 
-  constructor(shards: Shards, shardId: number, onHead: (head: bigint, given: number) => void) {
+  constructor(
+    shards: Shards,
+    shardId: number,
+    {
+      onHead,
+      isWatched,
+    }: { readonly onHead: (head: bigint, given: number) => void; readonly isWatched: () => boolean },
+  ) {
     this.#shards = shards;
     this.shardId = shardId;
     this.#onHead = onHead;
+    this.#isWatched = isWatched;
   }
 
   /** There may be events without a position. */
@@ -77,12 +95,14 @@ export class Sequencer {
 
   /** @returns how long to wait before a further pass that is needed; 0 when none is */
   async #once(): Promise<number> {
-    this.#notBefore = performance.now() + this.#shards.options.passIntervalMs;
+    const started = performance.now();
+    this.#notBefore = started + this.#shards.options.passIntervalMs;
     try {
       const [rows] = await this.#shards.send('pass', this.shardId, [this.#statement()]);
       const { busy, more } = this.#took(rows![0]!);
       if (busy) return BUSY_MS;
       if (more) this.#pending = true;
+      else this.#rest(started);
       return 0;
     } catch (error) {
       const kind = failureKind(error);
@@ -90,6 +110,12 @@ export class Sequencer {
       if (kind === 'moved') await this.#shards.isNewer(this.#shards.mapEpoch).catch(() => false);
       return kind === 'final' ? 0 : FAILED_MS;
     }
+  }
+
+  #rest(started: number): void {
+    const now = performance.now();
+    const rest = (now - started) * (this.#isWatched() ? REST_WATCHED : REST);
+    this.#notBefore = Math.max(this.#notBefore, now + Math.min(rest, MAX_REST_MS));
   }
 
   #statement(): { text: string; values: unknown[] } {

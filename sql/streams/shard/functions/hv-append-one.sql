@@ -14,6 +14,7 @@ language plpgsql
 set search_path = :"schema", pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
@@ -21,84 +22,93 @@ as $$
 declare
   _size integer := cardinality(uuids);
   _id bigint;
-  _version bigint;
   _deleted text;
   _found bigint;
-  _first bigint;
   _in_row boolean;
 begin
-  loop
+  if not checked then
+    -- lock, look and set in one step; what is refused here is looked at below
+    update hv_streams s
+    set version = s.version + _size, deleted = null
+    where s.name = hv_append_one.stream
+      and s.deleted is distinct from 'hard'
+      and (
+        expected = -2
+        or (expected = s.version and (s.version >= 0 or s.deleted is null))
+        or (expected = -1 and s.deleted = 'soft')
+        or (expected = -4 and s.version >= 0 and s.deleted is null)
+      )
+    returning s.id, s.version - _size
+    into _id, actual;
+  end if;
+
+  while _id is null loop
     select s.id, s.version, s.deleted
-    into _id, _version, _deleted
+    into _id, actual, _deleted
     from hv_streams s
     where s.name = hv_append_one.stream
     for update;
-    exit when _id is not null;
 
-    _version := -1;
-    if expected not in (-1, -2) then
-      return query values ('wrong_version', null::bigint, _version);
-      return;
+    if _id is null then
+      actual := -1;
+      if expected not in (-1, -2) then
+        outcome := 'wrong_version';
+        return next;
+        return;
+      end if;
+      insert into hv_streams (name, category, version)
+      values (hv_append_one.stream, hv_category(hv_append_one.stream), _size - 1)
+      on conflict (name) do nothing
+      returning id into _id;
+      -- when another session has just made it: look again
+      continue;
     end if;
-    insert into hv_streams (name, version)
-    values (hv_append_one.stream, _size - 1)
-    on conflict (name) do nothing
-    returning id into _id;
-    exit when _id is not null;
-    -- another session has just made it: look again
-  end loop;
 
-  if _deleted = 'hard' then
-    return query values ('deleted', null::bigint, _version);
-    return;
-  end if;
-
-  if checked and _version >= 0 then
-    select count(*), min(e.number), max(e.number - u.place) = min(e.number - u.place)
-    into _found, _first, _in_row
-    from unnest(uuids) with ordinality u (uuid, place)
-    join hv_events e on e.stream = _id and e.uuid = u.uuid;
-    if _found > 0 then
-      return query values (
-        case
-          when _found = _size and _in_row and (expected < -1 or _first = expected + 1) then 'repeated'
+    if checked and actual >= 0 and _deleted is distinct from 'hard' then
+      select count(*), min(e.number), max(e.number - u.place) = min(e.number - u.place)
+      into _found, first, _in_row
+      from unnest(uuids) with ordinality u (uuid, place)
+      join hv_events e on e.stream = _id and e.uuid = u.uuid;
+      if _found > 0 then
+        outcome := case
+          when _found = _size and _in_row and (expected < -1 or first = expected + 1) then 'repeated'
           else 'conflict'
-        end,
-        _first,
-        _version
-      );
-      return;
+        end;
+        return next;
+        return;
+      end if;
     end if;
-  end if;
 
-  if _version >= 0 then
-    if not (
-      expected = -2
-      or expected = _version
-      or (expected = -1 and _deleted is not null)
-      or (expected = -4 and _deleted is null)
-    ) then
-      return query values ('wrong_version', null::bigint, _version);
+    outcome := case
+      when _deleted = 'hard' then 'deleted'
+      when expected = -2 then 'appended'
+      when expected = actual and (actual >= 0 or _deleted is null) then 'appended'
+      when expected = -1 and _deleted = 'soft' then 'appended'
+      when expected = -4 and actual >= 0 and _deleted is null then 'appended'
+      else 'wrong_version'
+    end;
+    if outcome <> 'appended' then
+      return next;
       return;
     end if;
     update hv_streams s
-    set version = _version + _size, deleted = null
+    set version = s.version + _size, deleted = null
     where s.id = _id;
-  end if;
+  end loop;
 
   if _size = 1 then
     insert into hv_events (stream, number, uuid, type, body, bytes, metadata)
-    values (
-      _id, _version + 1, uuids[1], types[1], bodies[1]::json, hv_append_one.bytes[1], metadatas[1]::json
-    );
+    values (_id, actual + 1, uuids[1], types[1], bodies[1]::json, hv_append_one.bytes[1], metadatas[1]::json);
   else
     insert into hv_events (stream, number, uuid, type, body, bytes, metadata)
-    select _id, _version + e.place, e.uuid, e.type, e.body::json, e.bytes, e.metadata::json
+    select _id, actual + e.place, e.uuid, e.type, e.body::json, e.bytes, e.metadata::json
     from unnest(uuids, types, bodies, hv_append_one.bytes, metadatas)
       with ordinality e (uuid, type, body, bytes, metadata, place)
     order by e.place;
   end if;
 
-  return query values ('appended', _version + 1, _version);
+  outcome := 'appended';
+  first := actual + 1;
+  return next;
 end
 $$;

@@ -32,58 +32,91 @@ create or replace function :"schema".hv_append(
 returns table (outcome text, first bigint, actual bigint)
 language plpgsql
 -- Generic plans over the indexes from the first call on: plans made while the tables are small would stay wrong for long.
+-- "= any (array[x])" where the order of the locks hangs on it: unlike "= x" it leaves the planner one way only, an index
+-- lookup for each row of the call, in the order of the call.
 set search_path = :"schema", pg_temp
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set jit = off
 as $$
 declare
+  -- nothing is asked that another append could change
+  _unconditional boolean := -2 = all (hv_append.expected) and false = all (hv_append.checked);
   -- by the append's place in the call
   _ids bigint[];
   _versions bigint[];
   _outcomes text[];
-  _firsts bigint[];
+  -- as long as the call from the start: an array that grows by assignment begins where the first one was put
+  _firsts bigint[] := array_fill(null::bigint, array[cardinality(hv_append.streams)]);
   _place integer;
   _found bigint;
   _first bigint;
   _in_row boolean;
 begin
-  insert into hv_streams (name)
-  select a.name
+  insert into hv_streams (name, category)
+  select a.name, hv_category(a.name)
   from unnest(hv_append.streams, hv_append.expected) a (name, expected)
   where a.expected in (-1, -2)
     and not exists (select from hv_streams s where s.name = a.name)
   order by a.name collate "C"
   on conflict (name) do nothing;
 
-  select
-    array_agg(s.id order by a.place),
-    array_agg(coalesce(s.version, -1) order by a.place),
-    array_agg(
-      case
-        when s.deleted = 'hard' then 'deleted'
-        when a.expected = -2 then 'appended'
-        when a.expected = s.version then case when s.version >= 0 or s.deleted is null then 'appended' end
-        when a.expected = -1 and s.deleted = 'soft' then 'appended'
-        when a.expected = -4 and s.version >= 0 and s.deleted is null then 'appended'
-        else 'wrong_version'
-      end
-      order by a.place
+  if _unconditional then
+    -- lock, look and set in one step; in a stream deleted for good nothing changes
+    with grown as (
+      update hv_streams s
+      set
+        version = case when s.deleted = 'hard' then s.version else s.version + a.size end,
+        deleted = case when s.deleted = 'hard' then s.deleted end
+      from (
+        select c.name, c.size, c.place
+        from unnest(hv_append.streams, hv_append.sizes) with ordinality c (name, size, place)
+        order by c.name collate "C"
+      ) a
+      where s.name = any (array[a.name])
+      returning
+        a.place,
+        s.id,
+        case when s.deleted = 'hard' then s.version else s.version - a.size end as version,
+        case when s.deleted = 'hard' then 'deleted' else 'appended' end as outcome
     )
-  into _ids, _versions, _outcomes
-  from (
-    select c.name, c.expected, c.place
-    from unnest(hv_append.streams, hv_append.expected) with ordinality c (name, expected, place)
-    order by c.name collate "C"
-  ) a
-  left join lateral (
-    select l.id, l.version, l.deleted
-    from hv_streams l
-    where l.name = a.name
-    for update
-  ) s on true;
+    select
+      array_agg(g.id order by g.place),
+      array_agg(g.version order by g.place),
+      array_agg(g.outcome order by g.place)
+    into _ids, _versions, _outcomes
+    from grown g;
+  else
+    select
+      array_agg(s.id order by a.place),
+      array_agg(coalesce(s.version, -1) order by a.place),
+      array_agg(
+        case
+          when s.deleted = 'hard' then 'deleted'
+          when a.expected = -2 then 'appended'
+          when a.expected = s.version and (s.version >= 0 or s.deleted is null) then 'appended'
+          when a.expected = -1 and s.deleted = 'soft' then 'appended'
+          when a.expected = -4 and s.version >= 0 and s.deleted is null then 'appended'
+          else 'wrong_version'
+        end
+        order by a.place
+      )
+    into _ids, _versions, _outcomes
+    from (
+      select c.name, c.expected, c.place
+      from unnest(hv_append.streams, hv_append.expected) with ordinality c (name, expected, place)
+      order by c.name collate "C"
+    ) a
+    left join lateral (
+      select l.id, l.version, l.deleted
+      from hv_streams l
+      where l.name = a.name
+      for update
+    ) s on true;
+  end if;
 
   if true = any (hv_append.checked) then
     foreach _place in array array_positions(hv_append.checked, true) loop
@@ -118,11 +151,13 @@ begin
     where _outcomes[e.at] = 'appended'
     order by e.place;
 
-    update hv_streams s
-    set version = s.version + g.size, deleted = null
-    from unnest(_ids, _outcomes, hv_append.sizes) g (id, outcome, size)
-    where s.id = g.id
-      and g.outcome = 'appended';
+    if not _unconditional then
+      update hv_streams s
+      set version = s.version + g.size, deleted = null
+      from unnest(_ids, _outcomes, hv_append.sizes) g (id, outcome, size)
+      where s.id = any (array[g.id])
+        and g.outcome = 'appended';
+    end if;
   end if;
 
   return query

@@ -15,8 +15,8 @@ declare
   _id bigint;
   _deleted text;
 begin
-  insert into hv_streams (name)
-  values (hv_set_retention.stream)
+  insert into hv_streams (name, category)
+  values (hv_set_retention.stream, hv_category(hv_set_retention.stream))
   on conflict (name) do nothing;
 
   select s.id, s.deleted

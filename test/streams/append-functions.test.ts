@@ -1,0 +1,153 @@
+// The two functions that append: the one for a single stream and the one for many must agree in everything.
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { expect, onTestFinished, test } from 'vitest';
+import { install } from '../../src/core/index.ts';
+import { freshDatabase } from '../support/database.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+interface Append {
+  readonly stream: string;
+  readonly expected: number;
+  readonly ids: readonly string[];
+  readonly checked?: boolean;
+}
+
+interface Outcome {
+  readonly outcome: string;
+  readonly first: string | null;
+  readonly actual: string;
+}
+
+async function shard(): Promise<pg.Client> {
+  const database = await freshDatabase();
+  await install([{ ...database.connection, shards: '1-2' }], { modules: ['core', 'streams'] });
+  const client = new pg.Client(database.connection);
+  await client.connect();
+  onTestFinished(() => client.end());
+  await client.query('set search_path = shard0001');
+  return client;
+}
+
+function columns(ids: readonly string[]): unknown[] {
+  const each = <T>(value: T): T[] => ids.map(() => value);
+  return [ids, each('T'), each('{}'), each(null), each(null)];
+}
+
+async function alone(client: pg.Client, { stream, expected, ids, checked = false }: Append): Promise<Outcome> {
+  const { rows } = await client.query('select * from hv_append_one($1, $2, $3, $4, $5, $6, $7, $8)', [
+    stream,
+    expected,
+    checked,
+    ...columns(ids),
+  ]);
+  return rows[0];
+}
+
+async function gathered(client: pg.Client, appends: readonly Append[]): Promise<Outcome[]> {
+  let next = 1;
+  const starts = appends.map(({ ids }) => {
+    const start = next;
+    next += ids.length;
+    return start;
+  });
+  const { rows } = await client.query('select * from hv_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)', [
+    appends.map(({ stream }) => stream),
+    appends.map(({ expected }) => expected),
+    appends.map(({ checked = false }) => checked),
+    starts,
+    appends.map(({ ids }) => ids.length),
+    appends.flatMap(({ ids }, i) => ids.map(() => i + 1)),
+    ...columns(appends.flatMap(({ ids }) => ids)),
+  ]);
+  return rows;
+}
+
+const other = (): Append => ({ stream: `other-${randomUUID()}`, expected: -2, ids: [randomUUID()] });
+
+/** Every state a stream can be in, by its name; three events where it has some, with these ids. */
+const states = ['new', 'retained', 'written', 'soft', 'hard', 'revived'] as const;
+const known = [randomUUID(), randomUUID(), randomUUID()];
+
+async function reach(client: pg.Client, stream: string, state: (typeof states)[number]): Promise<void> {
+  if (state === 'new') return;
+  if (state === 'retained') {
+    await client.query('select hv_set_retention($1, null, 100, null)', [stream]);
+    return;
+  }
+  await alone(client, { stream, expected: -2, ids: known });
+  if (state === 'written') return;
+  await client.query('select * from hv_delete_stream($1, -2, $2)', [stream, state === 'hard']);
+  if (state === 'revived') await alone(client, { stream, expected: -1, ids: [randomUUID()] });
+}
+
+test('alone, gathered and gathered with a conditional append: same outcomes, same rows, in every state of a stream', async () => {
+  const client = await shard();
+  const idsOf = {
+    fresh: () => [randomUUID(), randomUUID()],
+    repeated: () => known.slice(1),
+    partly: () => [known[2]!, randomUUID()],
+  };
+  let turn = 0;
+  for (const state of states) {
+    for (const expected of [-2, -1, -4, 0, 2, 3, 7]) {
+      for (const [kind, make] of Object.entries(idsOf)) {
+        turn += 1;
+        const [a, b, c] = [`a-${turn}`, `b-${turn}`, `c-${turn}`];
+        for (const stream of [a, b, c]) await reach(client, stream, state);
+        const ids = make();
+        const checked = kind !== 'fresh';
+        const one = await alone(client, { stream: a, expected, ids, checked });
+        const many = await gathered(client, [other(), { stream: b, expected, ids, checked }, other()]);
+        const mixed = await gathered(client, [
+          { ...other(), expected: -1 },
+          { stream: c, expected, ids, checked },
+        ]);
+        const what = `${state}, expected ${expected}, ids ${kind}`;
+        expect(many[1], what).toEqual(one);
+        expect(mixed[1], what).toEqual(one);
+        expect(many[0]!.outcome).toBe('appended');
+        const { rows } = await client.query(
+          `select distinct version, deleted, category = hv_category(name) as placed,
+             (select array_agg(e.number order by e.number) from hv_events e where e.stream = s.id) as numbers
+           from hv_streams s where name = any($1)`,
+          [[a, b, c].map((name) => name)],
+        );
+        expect(rows.length, what).toBeLessThanOrEqual(1);
+        if (rows.length === 1 && one.outcome === 'appended') expect(rows[0].numbers.at(-1), what).toBe(rows[0].version);
+      }
+    }
+  }
+});
+
+test('a stream whose retention was set before its first event counts on from it', async () => {
+  const client = await shard();
+  await client.query('select hv_set_retention($1, null, 100, null)', ['s']);
+  for (const first of ['0', '1', '2']) {
+    expect(await alone(client, { stream: 's', expected: -2, ids: [randomUUID()] })).toMatchObject({
+      outcome: 'appended',
+      first,
+    });
+  }
+  expect((await alone(client, { stream: 's', expected: 7, ids: [randomUUID()] })).outcome).toBe('wrong_version');
+});
+
+test('streams are looked up by index in the order of the call, also when the plan was made on one row', async () => {
+  const client = await shard();
+  await gathered(client, [other()]);
+  await client.query('analyze hv_streams');
+  const plans: string[] = [];
+  client.on('notice', ({ message }) => plans.push(message ?? ''));
+  await client.query(`load 'auto_explain'`);
+  await client.query(
+    'set auto_explain.log_min_duration = 0; set auto_explain.log_nested_statements = on; set client_min_messages = log',
+  );
+  await gathered(client, [other(), other()]);
+  await gathered(client, [{ ...other(), expected: -1 }, other()]);
+  for (const statement of ['with grown as', 'for update', 'update hv_streams s\n      set version']) {
+    const plan = await waitFor(() => plans.find((text) => text.includes(statement)), { what: statement });
+    expect(plan).toMatch(/Index Scan using hv_streams_(name_key|pkey)/);
+    expect(plan).toMatch(/Nested Loop[\s\S]*(Function Scan|Sort)[\s\S]*Index Scan using hv_streams/);
+    expect(plan).not.toMatch(/Seq Scan on hv_|Bitmap/);
+  }
+});
