@@ -62,6 +62,11 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./migrate.ts')).defineMigrate,
   },
   {
+    name: 'move',
+    summary: 'move shards to another server while programs read and write them',
+    load: async () => (await import('./move.ts')).defineMove,
+  },
+  {
     name: 'map',
     summary: 'the shard map in the control database: show, history, rebuild',
     load: async () => (await import('./map.ts')).defineMap,

@@ -6,7 +6,8 @@
  * ├─ MapConflictError        somebody else changed the map meanwhile; nothing was written
  * ├─ MapRefusedError         the map contradicts what the shards say of themselves; `problems` lists where
  * ├─ MapMissingError         the control database holds no map, and there is none on disk
- * └─ MigrationsFailedError   migrations failed on some shards; `failures` lists them, the others are done
+ * ├─ MigrationsFailedError   migrations failed on some shards; `failures` lists them, the others are done
+ * └─ Move…Error              see move/errors.ts
  * ```
  *
  * @module

@@ -12,6 +12,33 @@ export { LiveShardMap, type LiveShardMapOptions, liveShardMap } from './live-sha
 export { documentOf, formatMapDocument, type MapDocument, mapOf, parseMapDocument } from './map-document.ts';
 export { type MapAuthor, MapStore, type MapVersion, readMap } from './map-store.ts';
 export { type MigrateOptions, type MigrateProgress, type MigrateResult, migrate, migrationStatus } from './migrate.ts';
+export {
+  abortMoves,
+  type CompareCopies,
+  type CopiesCompared,
+  finishMoves,
+  listMoves,
+  MOVE_STEPS,
+  MoveBusyError,
+  type MoveObjects,
+  type MoveOptions,
+  type MovePlan,
+  MovePreflightError,
+  type MoveProgress,
+  type MoveRow,
+  type MoveSelection,
+  type MoveSetting,
+  MoveStalledError,
+  type MoveState,
+  MoveStateError,
+  type MoveStep,
+  moveShards,
+  type PreflightProblem,
+  planMoves,
+  resumeMoves,
+  revertMoves,
+  type StepPhase,
+} from './move/index.ts';
 export { rebuildMap } from './rebuild-map.ts';
 export {
   type ClusterServerReport,

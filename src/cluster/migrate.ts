@@ -11,7 +11,7 @@ import { readSqlFolder, type SqlFile } from '../internal/sql-files.ts';
 import { MigrationsFailedError } from './errors.ts';
 
 /** The user's own migrations are written down here, in each shard. */
-const LEDGER = { table: 'hv_migrations', module: 'app', scope: 'shard' } as const;
+export const MIGRATIONS_LEDGER = { table: 'hv_migrations', module: 'app', scope: 'shard' } as const;
 
 /** How far migrations have come. */
 export interface MigrateProgress {
@@ -111,7 +111,7 @@ async function migrateShard(
     const { applied } = await runMigrations({
       client,
       files,
-      ledger: { ...LEDGER, schema },
+      ledger: { ...MIGRATIONS_LEDGER, schema },
       // The lock that a move of this shard takes too: the structure must not change under it.
       lock: { class: ADVISORY_LOCK_CLASS.shard, key: shardId },
       transaction: 'each',
@@ -142,7 +142,7 @@ export async function migrationStatus(
       try {
         for (const shardId of shardsOf(ranges)) {
           throwIfAborted(signal, 'reading migrations');
-          const rows = await readLedger(client, { ...LEDGER, schema: schemaName(schemaPrefix, shardId) });
+          const rows = await readLedger(client, { ...MIGRATIONS_LEDGER, schema: schemaName(schemaPrefix, shardId) });
           status.set(
             shardId,
             rows.filter(({ kind }) => kind === 'migration').map(({ name }) => name),

@@ -1,8 +1,8 @@
 import { isConnectionLoss } from '../internal/sqlstate.ts';
 import type { Entity } from './entity.ts';
 import { decodeEntity } from './entity-reads.ts';
-import { mayHaveMoved } from './gathered-reads.ts';
 import type { Key } from './key.ts';
+import { mayHaveMoved } from './moved-shard.ts';
 import type { Server } from './server.ts';
 import type { Servers } from './servers.ts';
 

@@ -2,6 +2,7 @@ import type { CustomTypesConfig, QueryArrayResult } from 'pg';
 import { isConnectionLoss, SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
 import type { Gatherer, Gathering } from './gatherer.ts';
 import type { Lane } from './lane.ts';
+import { mayHaveMoved } from './moved-shard.ts';
 
 /** One table of one shard, as gathered reads see it. */
 export interface ReadSource {
@@ -34,19 +35,6 @@ export interface ReadHost {
   lost(error: unknown): void;
   /** The statement failed as it does when a shard has moved; settles the calls or sends them elsewhere. */
   moved(calls: ReadCall[], error: unknown): void;
-}
-
-/** SQLSTATEs that may mean "not here any more". */
-const MOVED = new Set<string | undefined>([
-  'SV004',
-  SQLSTATE.undefinedTable,
-  SQLSTATE.invalidSchemaName,
-  SQLSTATE.insufficientPrivilege,
-]);
-
-/** Whether an error may mean that the shard lives elsewhere by now. */
-export function mayHaveMoved(error: unknown): boolean {
-  return MOVED.has(sqlStateOf(error));
 }
 
 /**

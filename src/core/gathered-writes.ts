@@ -1,9 +1,9 @@
 import type { CustomTypesConfig, QueryArrayResult } from 'pg';
 import { OutcomeUnknownError } from '../errors.ts';
 import { isConnectionLoss, SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
-import { mayHaveMoved } from './gathered-reads.ts';
 import type { Gatherer, Gathering } from './gatherer.ts';
 import type { Lane } from './lane.ts';
+import { mayHaveMoved } from './moved-shard.ts';
 
 /** A statement that carries one call, or several of one kind for one table and shard. */
 export interface WriteStatement {
@@ -151,6 +151,7 @@ export class GatheredWrites implements Gathering<WriteCall> {
       (result) => source.settle(calls, result),
       (error: unknown) => {
         if (isConnectionLoss(error)) this.#lost(calls, error, ENDED.has(sqlStateOf(error)));
+        else if (mayHaveMoved(error)) this.#host.moved(calls, error);
         else this.refuse(calls, error);
       },
     );

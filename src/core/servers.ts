@@ -2,8 +2,9 @@ import type { Client } from 'pg';
 import { ConfigurationError, SchemaError } from '../errors.ts';
 import { ShardMovedError } from './errors.ts';
 import { checkServer } from './first-contact.ts';
-import { mayHaveMoved, type ReadCall } from './gathered-reads.ts';
+import type { ReadCall } from './gathered-reads.ts';
 import type { WriteCall } from './gathered-writes.ts';
+import { isFenced, MapFollower, mayHaveMoved } from './moved-shard.ts';
 import type { ResolvedDatastoreOptions } from './options.ts';
 import { checkRoutingSettings, type RoutingSettings } from './routing.ts';
 import { Server, type ServerHost } from './server.ts';
@@ -22,11 +23,13 @@ export class Servers implements ServerHost {
   readonly #options: ResolvedDatastoreOptions;
   readonly #servers = new Map<string, Server>();
   readonly #unsubscribe: () => void;
+  readonly #follower: MapFollower;
   #routing: RoutingSettings | undefined;
 
   constructor(source: ShardMapSource, options: ResolvedDatastoreOptions) {
     this.#source = source;
     this.#options = options;
+    this.#follower = new MapFollower(source);
     if (options.slots !== undefined && options.firstShard !== undefined) {
       this.#routing = checkRoutingSettings({ slots: options.slots, firstShard: options.firstShard });
     }
@@ -52,32 +55,41 @@ export class Servers implements ServerHost {
     return this.#servers.get(this.#source.current.serverOf(shardId).name)!;
   }
 
-  /** Runs `work` on the shard's server; once more when the shard turns out to have moved. For work that is repeatable. */
+  /** Runs `work` on the shard's server, and again when the shard turns out to have moved. For work that is repeatable. */
   async retryMoved<T>(shardId: number, work: (server: Server) => Promise<T>): Promise<T> {
-    const { epoch } = this.map;
-    try {
-      return await work(this.of(shardId));
-    } catch (error) {
-      if (!mayHaveMoved(error) || !(await this.#isNewer(epoch))) throw error;
-      return work(this.of(shardId));
+    for (let until = 0; ; ) {
+      const server = this.of(shardId);
+      try {
+        return await work(server);
+      } catch (error) {
+        if (!mayHaveMoved(error)) throw error;
+        until ||= this.#deadline();
+        if ((await this.#elsewhere(server, shardId, error, until)) === undefined) throw error;
+      }
     }
   }
 
   /** What a callback's error means: {@link ShardMovedError} when the shard lives elsewhere by a newer map. */
   async explain(shardId: number, epoch: bigint, error: unknown): Promise<unknown> {
-    if (!mayHaveMoved(error) || !(await this.#isNewer(epoch))) return error;
+    if (!mayHaveMoved(error)) return error;
+    const moved = isFenced(error)
+      ? await this.#follower.behindFence(this.of(shardId).name, shardId, error, this.#deadline())
+      : (await this.#follower.refresh()).epoch > epoch;
+    if (!moved) return error;
     return new ShardMovedError(shardId, this.map.serverOf(shardId).name, { cause: error });
   }
 
   movedRead(server: Server, call: ReadCall, error: unknown): void {
-    this.#elsewhere(server, call.source.shardId).then(
+    call.retryUntil ||= this.#deadline();
+    this.#elsewhere(server, call.source.shardId, error, call.retryUntil).then(
       (now) => (now === undefined ? call.fail(error) : now.takeRead(call)),
       (failure: unknown) => call.fail(failure),
     );
   }
 
   movedWrite(server: Server, call: WriteCall, error: unknown): void {
-    this.#elsewhere(server, call.source.shardId).then(
+    call.retryUntil ||= this.#deadline();
+    this.#elsewhere(server, call.source.shardId, error, call.retryUntil).then(
       (now) => (now === undefined ? call.fail(error) : now.takeWrite(call)),
       (failure: unknown) => call.fail(failure),
     );
@@ -100,17 +112,19 @@ export class Servers implements ServerHost {
     await Promise.all(this.all.map((server) => server.close(deadlineMs)));
   }
 
-  /** The server that has the shard by a newer map, or `undefined` when there is none. */
-  async #elsewhere(server: Server, shardId: number): Promise<Server | undefined> {
+  /** The server to send a call to that `server` turned away, or `undefined` when its error is the caller's own. */
+  async #elsewhere(server: Server, shardId: number, error: unknown, until: number): Promise<Server | undefined> {
     const before = this.map;
     const known = before.has(shardId) ? this.of(shardId) : undefined;
     if (known !== undefined && known !== server) return known; // the map moved on while the call was under way
-    return (await this.#isNewer(before.epoch)) ? this.of(shardId) : undefined;
+    const moved = isFenced(error)
+      ? await this.#follower.behindFence(server.name, shardId, error, until)
+      : (await this.#follower.refresh()).epoch > before.epoch;
+    return moved ? this.of(shardId) : undefined;
   }
 
-  async #isNewer(epoch: bigint): Promise<boolean> {
-    const map = await this.#source.refresh();
-    return map.epoch > epoch;
+  #deadline(): number {
+    return Date.now() + this.#options.poolBlockTimeoutMs;
   }
 
   #follow(map: ShardMap): void {

@@ -9,6 +9,7 @@
  * | `shard` | shard | a move, a migration: whoever changes the shard's structure |
  * | `streamsSequence` | shard | the sequencing pass of streams |
  * | `import` | source id | a replica worker |
+ * | `move` | shard | in the control database: the one mover of a shard |
  */
 export const ADVISORY_LOCK_CLASS = {
   install: 0x48560001,
@@ -16,4 +17,5 @@ export const ADVISORY_LOCK_CLASS = {
   shard: 0x48560003,
   streamsSequence: 0x48560004,
   import: 0x48560005,
+  move: 0x48560006,
 } as const;

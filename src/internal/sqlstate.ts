@@ -18,6 +18,7 @@ export const SQLSTATE = {
   duplicatePreparedStatement: '42P05',
   invalidSqlStatementName: '26000',
   tooManyConnections: '53300',
+  sequenceLimitExceeded: '2200H',
   lockNotAvailable: '55P03',
   queryCanceled: '57014',
   adminShutdown: '57P01',

@@ -1,0 +1,102 @@
+import { formatShardRanges, parseShardRanges, shardsOf } from '../../core/index.ts';
+import { quoteIdentifier } from '../../internal/quote.ts';
+import { MapConflictError, MapMissingError } from '../errors.ts';
+import type { MapDocument } from '../map-document.ts';
+import { MoveStateError } from './errors.ts';
+import { setUsage } from './grants.ts';
+import type { Moving, Passage } from './moving.ts';
+
+/** Who owns a copy, by its own row. */
+export interface CopyOwner {
+  readonly server: string | null;
+  readonly epoch: bigint;
+}
+
+/** What a copy says of itself; `undefined` when there is no such copy. */
+export async function ownerOf({ client }: Passage['from'], schema: string): Promise<CopyOwner | undefined> {
+  const name = `${quoteIdentifier(schema)}.hv_owner`;
+  const there = await client.query<{ there: boolean }>('select to_regclass($1) is not null as there', [name]);
+  if (!there.rows[0]!.there) return undefined;
+  const { rows } = await client.query<{ server: string | null; epoch: string }>(`select server, epoch from ${name}`);
+  return rows[0] === undefined ? undefined : { server: rows[0].server, epoch: BigInt(rows[0].epoch) };
+}
+
+/** Whether the fence is committed: what decides between back and forward after a crash. */
+export async function isShut({ from, to }: Passage, schema: string): Promise<CopyOwner | undefined> {
+  const owner = await ownerOf(from, schema);
+  return owner !== undefined && owner.server === to.name ? owner : undefined;
+}
+
+/** Publishes the map that names the new server; done already when the newest one does. */
+export async function flipMap(moving: Moving, { from, to }: Passage): Promise<bigint> {
+  const { store, shardId, row, options, signal } = moving;
+  for (;;) {
+    const newest = await store.read({ signal });
+    if (newest === null) throw new MapMissingError('the control database holds no shard map; see hypervault fsck');
+    const { document } = newest;
+    if (holds(document, to.name, shardId)) return document.epoch;
+    if (!holds(document, from.name, shardId)) {
+      throw new MoveStateError(
+        `the map gives shard ${shardId} neither to ${from.name} nor to ${to.name}; look with hypervault fsck`,
+      );
+    }
+    const next = withShardMoved(document, shardId, from.name, to.name);
+    try {
+      const comment = `move ${row.id}: shard ${shardId} from ${from.name} to ${to.name}`;
+      await store.publish(next, { author: options.author, comment }, { signal });
+      return next.epoch;
+    } catch (error) {
+      // Another shard was moved meanwhile: the next epoch does as well, it is only higher than the fence's.
+      if (!(error instanceof MapConflictError)) throw error;
+    }
+  }
+}
+
+/**
+ * Ends reading on the old server, then lets writers in on the new one: in this order nobody ever reads what is out of
+ * date. Its sequences go on where those of the old copy were stopped.
+ */
+export async function openShard(moving: Moving, { from, to }: Passage): Promise<void> {
+  const { schema } = moving;
+  const { usage = [], sequences = [] } = moving.objects;
+  const [shut, stopped] = await Promise.all([
+    ownerOf(from, schema),
+    from.client.query<{ name: string; used: string | null }>('select name, used from hypervault.move_sequences($1)', [
+      schema,
+    ]),
+    setUsage(from.client, schema, usage, false),
+  ]);
+  const used = new Map(stopped.rows.map((row) => [row.name, row.used]));
+  const shapes = sequences.map((shape) => ({ ...shape, used: used.get(shape.name) ?? null }));
+  await to.client.query('select hypervault.move_open($1, $2, $3, $4)', [
+    schema,
+    to.name,
+    shut!.epoch.toString(),
+    JSON.stringify(shapes),
+  ]);
+}
+
+function holds({ servers }: MapDocument, server: string, shardId: number): boolean {
+  const ranges = servers[server];
+  if (ranges === undefined || ranges === '') return false;
+  return parseShardRanges(ranges).some(({ from, to }) => from <= shardId && shardId < to);
+}
+
+/** The next map: one shard goes from one server to another, all else stays. */
+export function withShardMoved(document: MapDocument, shardId: number, from: string, to: string): MapDocument {
+  const shards = (server: string): number[] => {
+    const ranges = document.servers[server];
+    return ranges === undefined || ranges === '' ? [] : shardsOf(parseShardRanges(ranges));
+  };
+  const servers = {
+    ...document.servers,
+    [from]: rangesOf(shards(from).filter((shard) => shard !== shardId)),
+    [to]: rangesOf([...shards(to), shardId].sort((a, b) => a - b)),
+  };
+  return { epoch: document.epoch + 1n, servers };
+}
+
+function rangesOf(shards: readonly number[]): string {
+  if (shards.length === 0) return '';
+  return formatShardRanges(parseShardRanges(shards.map((shard) => ({ from: shard, to: shard + 1 }))));
+}

@@ -1,0 +1,170 @@
+import { applySchema } from '../../internal/migrations.ts';
+import { buildRest } from './build.ts';
+import { cleanUpAfterMove, cleanUpOnSource } from './clean-up.ts';
+import { copyRows, publishShard } from './copy.ts';
+import { MovePreflightError, MoveStalledError, MoveStateError } from './errors.ts';
+import { flipMap, isShut, openShard, ownerOf } from './flip.ts';
+import { passGate } from './gate.ts';
+import { enableSubscription } from './links.ts';
+import { Marker } from './marker.ts';
+import type { Moving, Passage } from './moving.ts';
+import { lockShard } from './parties.ts';
+import { pauseAndFence } from './pause.ts';
+import { preflight } from './preflight.ts';
+import { makeSkeleton } from './skeleton.ts';
+import type { MoveStep } from './steps.ts';
+import { assertSameStructure } from './structure.ts';
+import { turnAround } from './way-back.ts';
+
+/** Takes a shard to its new server, from wherever an earlier run has left it, up to the way back. */
+export async function moveForward(moving: Moving): Promise<void> {
+  const { schema, options } = moving;
+  if ((await isShut(moving.forward, schema)) === undefined) {
+    const done = new Set((await moving.journal.steps(moving.row.id)).filter((row) => row.done).map((row) => row.step));
+    const once = async (step: MoveStep, act: () => Promise<unknown>): Promise<void> => {
+      if (!done.has(step)) await moving.step(step, act);
+    };
+    await moving.step('preflight', () => check(moving, done.size > 0));
+    await moving.step('freeze', () => freeze(moving));
+    await once('skeleton', () => makeSkeleton(moving));
+    await once('publish', () => publishShard(moving));
+    await once('copy', () => copyRows(moving));
+    await once('build', () => buildRest(moving));
+    await once('verify', () => compare(moving));
+    await moving.step('gate', () => passGate(moving, moving.forward));
+  } else {
+    await freeze(moving);
+  }
+  await hand(moving, moving.forward);
+  await moving.step('wayback', () => turnAround(moving));
+  await moving.journal.setState(moving.row.id, 'moved');
+  if (!options.wayBack) await finish(moving);
+}
+
+/** The move is confirmed: the old copy and all links go. */
+export async function finish(moving: Moving): Promise<void> {
+  await assertOwner(moving, moving.target.name);
+  await moving.step('cleanup', () => cleanUpAfterMove(moving));
+  await moving.journal.setState(moving.row.id, 'finished');
+}
+
+/** Takes a shard back to where it was, as long as the way back is kept. */
+export async function moveBack(moving: Moving): Promise<void> {
+  const { schema } = moving;
+  await freeze(moving);
+  if (
+    (await isShut(moving.back, schema)) === undefined &&
+    (await ownerOf(moving.source, schema))?.server !== moving.source.name
+  ) {
+    await assertSameStructure(moving);
+    await moving.journal.setState(moving.row.id, 'reverting');
+    await moving.step('gate', () => passGate(moving, moving.back));
+  }
+  await hand(moving, moving.back);
+  await moving.step('cleanup', () => cleanUpOnSource(moving));
+  await moving.journal.setState(moving.row.id, 'reverted');
+}
+
+/**
+ * Undoes a move before its flip: the shard never left, and nothing of the copy stays. A way back that was begun is given
+ * up: the shard stays where the move brought it.
+ *
+ * @throws MoveStateError past the point of no return
+ */
+export async function abandon(moving: Moving): Promise<void> {
+  const { schema, row } = moving;
+  const passage = row.state === 'reverting' ? moving.back : moving.forward;
+  const over = row.state === 'moved' || (await isShut(passage, schema)) !== undefined;
+  if (over) {
+    const how = row.state === 'moved' ? '--revert, or confirm it with --finish' : '--resume';
+    throw new MoveStateError(
+      `move ${row.id}: ${passage.to.name} has the shard already; go on with hypervault move ${how}`,
+    );
+  }
+  await freeze(moving);
+  if (row.state === 'reverting') {
+    await moving.journal.setState(row.id, 'moved');
+    return;
+  }
+  await cleanUpOnSource(moving);
+  await moving.journal.setState(row.id, 'aborted');
+}
+
+/** Pause, fence, flip, open. Between pause and open nothing is written into the journal: everybody waits. */
+async function hand(moving: Moving, passage: Passage): Promise<void> {
+  const { journal, row, schema } = moving;
+  const entries: string[] = [];
+  const shut = await isShut(passage, schema);
+  for (const step of shut === undefined ? (['pause', 'fence', 'flip', 'open'] as const) : (['flip', 'open'] as const)) {
+    entries.push(await journal.begin(row.id, step));
+  }
+  let since = Number.NaN;
+  if (shut === undefined) {
+    await moving.reached('pause', 'begun');
+    ({ since } = await pauseAndFence(moving, passage));
+    await moving.reached('fence', 'acted');
+  } else if ((await ownerOf(passage.to, schema))?.server !== passage.to.name) {
+    await lastRowsArrived(moving, passage);
+  }
+  await moving.reached('flip', 'begun');
+  const epoch = await flipMap(moving, passage);
+  await moving.reached('flip', 'acted');
+  await moving.reached('open', 'begun');
+  await openShard(moving, passage);
+  await moving.reached('open', 'acted');
+  const pauseMs = Number.isNaN(since) ? undefined : performance.now() - since;
+  await moving.reread();
+  for (const entry of entries) await journal.done(entry, { epoch: epoch.toString(), pauseMs });
+  await assertOwner(moving, passage.to.name);
+  moving.report('open', { pauseMs });
+}
+
+/** After a crash behind the fence: nobody writes any more, and what was written must be there before it is opened. */
+async function lastRowsArrived(moving: Moving, { from, to, link }: Passage): Promise<void> {
+  await enableSubscription(to, link);
+  const marker = new Marker(moving.schema, from.client, to.client);
+  if (await marker.arrived(await marker.write(), moving.options.pauseWithinMs, moving.signal)) return;
+  throw new MoveStalledError(moving.shardId, `the last rows do not reach ${to.name} from ${from.name}`);
+}
+
+async function check(moving: Moving, resumed: boolean): Promise<void> {
+  const { shardId, schema, source, target, options } = moving;
+  const problems = await preflight({ shardId, schema, source, target, options, resumed });
+  if (problems.length > 0) throw new MovePreflightError(shardId, problems);
+}
+
+/** From here on no migration changes the shard: they take the same lock. The functions of moves are brought up to date. */
+async function freeze({ source, target, shardId }: Moving): Promise<void> {
+  for (const { client, name } of [source, target]) await lockShard(client, 'shard', shardId, name);
+  await applySchema(source.client, { module: 'cluster', scope: 'server', schema: 'hypervault' });
+}
+
+async function compare(moving: Moving): Promise<{ rows: string } | undefined> {
+  const { options, source, target, schema, shardId, objects, signal } = moving;
+  if (options.compareCopies === undefined) return undefined;
+  const { rows, differences } = await options.compareCopies({
+    shardId,
+    schema,
+    tables: objects.tables ?? [],
+    source: source.connection,
+    target: target.connection,
+    signal,
+  });
+  if (differences.length === 0) return { rows: rows.toString() };
+  throw new MoveStalledError(
+    shardId,
+    `the copies differ: ${differences.slice(0, 3).join('; ')} (${differences.length} differences)`,
+  );
+}
+
+/** One owner, and it is the one the journal says. */
+async function assertOwner(moving: Moving, name: string): Promise<void> {
+  const { source, target, schema } = moving;
+  const [there, here] = await Promise.all([ownerOf(source, schema), ownerOf(target, schema)]);
+  const owners = [there?.server === source.name && source.name, here?.server === target.name && target.name];
+  const found = owners.filter((owner) => owner !== false);
+  if (found.length === 1 && found[0] === name) return;
+  throw new MoveStateError(
+    `shard ${moving.shardId} should be owned by ${name} and is owned by ${found.join(' and ') || 'nobody'}; look with hypervault fsck`,
+  );
+}

@@ -1,0 +1,111 @@
+import type { Client } from 'pg';
+import { type ConnectionSettings, parseShardRanges, schemaName } from '../../core/index.ts';
+import { ConfigurationError } from '../../errors.ts';
+import { applySchema } from '../../internal/migrations.ts';
+import { MapMissingError } from '../errors.ts';
+import type { MapDocument } from '../map-document.ts';
+import { MapStore } from '../map-store.ts';
+import { MoveStateError } from './errors.ts';
+import { MoveJournal, type MoveRow } from './journal.ts';
+import { Moving } from './moving.ts';
+import type { MoveSetting, ResolvedMoveOptions } from './options.ts';
+import { lockShard, type Party, Sessions, unlockShard } from './parties.ts';
+
+/** What all moves of one call share: the control database with its map and its journal. */
+export class Mover {
+  readonly journal: MoveJournal;
+  readonly store: MapStore;
+  readonly options: ResolvedMoveOptions;
+  readonly #setting: MoveSetting;
+  readonly #control: Client;
+
+  private constructor(setting: MoveSetting, options: ResolvedMoveOptions, control: Client, store: MapStore) {
+    this.#setting = setting;
+    this.options = options;
+    this.#control = control;
+    this.journal = new MoveJournal(control);
+    this.store = store;
+  }
+
+  /** Runs `work` with the control database at hand, brought up to date. */
+  static async with<T>(
+    setting: MoveSetting,
+    options: ResolvedMoveOptions,
+    work: (mover: Mover) => Promise<T>,
+  ): Promise<T> {
+    const sessions = new Sessions(options.signal);
+    const store = new MapStore(setting.control);
+    try {
+      const control = await sessions.connect(setting.control);
+      await applySchema(control, { module: 'cluster', scope: 'control', schema: 'hypervault', signal: options.signal });
+      await store.start();
+      return await work(new Mover(setting, options, control, store));
+    } finally {
+      await store.stop();
+      await sessions.close();
+    }
+  }
+
+  /** The newest map. @throws MapMissingError */
+  async map(): Promise<MapDocument> {
+    const newest = await this.store.read({ signal: this.options.signal });
+    if (newest !== null) return newest.document;
+    throw new MapMissingError('the control database holds no shard map; make one with hypervault init or map rebuild');
+  }
+
+  /** Runs `work` on one move as its only mover, with sessions of its own. What goes wrong is written into the journal. */
+  async alone<T>(move: MoveRow, work: (moving: Moving) => Promise<T>): Promise<T> {
+    await lockShard(this.#control, 'move', move.shardId, 'the control database');
+    const sessions = new Sessions(this.options.signal);
+    try {
+      const [source, target] = await Promise.all([
+        this.party(sessions, move.source),
+        this.party(sessions, move.target),
+      ]);
+      // Read again: another mover may have been at it until the lock was had.
+      const row = await this.journal.read(move.id);
+      const { journal, store, options } = this;
+      const schema = schemaName(await prefixOf(source), move.shardId);
+      return await work(new Moving(row, { schema, source, target, journal, store, options }));
+    } catch (error) {
+      await this.journal.failed(move.id, error).catch(() => {});
+      throw error;
+    } finally {
+      await sessions.close();
+      await unlockShard(this.#control, 'move', move.shardId).catch(() => {});
+    }
+  }
+
+  party(sessions: Sessions, name: string): Promise<Party> {
+    const connection = this.connectionOf(name);
+    return sessions.party(name, connection, this.#setting.between?.[name] ?? connection);
+  }
+
+  /** @throws ConfigurationError for a server nobody knows */
+  connectionOf(name: string): ConnectionSettings {
+    const connection = Object.hasOwn(this.#setting.servers, name) ? this.#setting.servers[name] : undefined;
+    if (connection !== undefined) return connection;
+    const known = Object.keys(this.#setting.servers).join(', ');
+    throw new ConfigurationError(`there is no server ${JSON.stringify(name)} in this configuration; it has ${known}`);
+  }
+
+  get servers(): readonly string[] {
+    return Object.keys(this.#setting.servers);
+  }
+}
+
+/** The server that the map gives a shard to. @throws MoveStateError */
+export function serverOf({ servers }: MapDocument, shardId: number): string {
+  for (const [name, ranges] of Object.entries(servers)) {
+    if (ranges === '') continue;
+    if (parseShardRanges(ranges).some(({ from, to }) => from <= shardId && shardId < to)) return name;
+  }
+  throw new MoveStateError(`the map knows no shard ${shardId}; look with hypervault map show`);
+}
+
+/** What schemas of shards begin with, as fixed at install. */
+export async function prefixOf({ client, name }: Party): Promise<string> {
+  const { rows } = await client.query<{ prefix: string }>('select prefix from hypervault.settings');
+  if (rows[0] === undefined) throw new MoveStateError(`${name} is not installed; run hypervault init`);
+  return rows[0].prefix;
+}

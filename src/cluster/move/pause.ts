@@ -1,0 +1,103 @@
+import type { Client } from 'pg';
+import { Backoff } from '../../internal/backoff.ts';
+import { sleep } from '../../internal/sleep.ts';
+import { SQLSTATE, sqlStateOf } from '../../internal/sqlstate.ts';
+import { MoveStalledError } from './errors.ts';
+import { waitForLongWriters } from './gate.ts';
+import { Marker } from './marker.ts';
+import type { Moving, Passage } from './moving.ts';
+
+/** How long VACUUM is waited for; writers go on meanwhile. An autovacuum gives way after deadlock_timeout (1 s). */
+const VACUUM_MS = 5_000;
+/** What else may run while a pause holds its locks: nothing may keep them much longer than the pause. */
+const SLACK_MS = 2_000;
+const AGAIN = new Set<string | undefined>([SQLSTATE.lockNotAvailable, SQLSTATE.deadlockDetected]);
+
+/** The fence is committed. */
+export interface Fenced {
+  readonly epoch: bigint;
+  /** `performance.now()` when writers began to wait. */
+  readonly since: number;
+  readonly tries: number;
+}
+
+/**
+ * Pause and fence, in one transaction on the server that has the shard:
+ *
+ * ```
+ *  writers ──────┐ lock all tables ┌───────── wait ────────────┐ ┌─ SV004: they go to the new server
+ *                └─────────────────┤ marker written, and there ├─┤
+ *                                  │ meanwhile: fence, owner   │ commit: point of no return
+ *                                  └─ too late: roll back, nothing happened, try again later
+ * ```
+ *
+ * Writers wait for at most `lockTimeoutMs + maxPauseMs` in one try, and the tries become rarer.
+ *
+ * @throws MoveStalledError when no try succeeded within `pauseWithinMs`
+ */
+export async function pauseAndFence(moving: Moving, passage: Passage): Promise<Fenced> {
+  const { options, signal, shardId } = moving;
+  const deadline = performance.now() + options.pauseWithinMs;
+  const backoff = new Backoff({ baseMs: 200, maxMs: 5_000 });
+  const session = await passage.from.connect();
+  const marker = new Marker(moving.schema, passage.from.client, passage.to.client);
+  for (let tries = 1; ; tries += 1) {
+    await waitForLongWriters(moving, passage, deadline);
+    const epoch = await nextEpoch(moving);
+    const outcome = await tryOnce(moving, passage, session, marker, epoch);
+    if (typeof outcome === 'number') return { epoch, since: outcome, tries };
+    moving.report('pause', { note: `${outcome}; trying again` });
+    if (performance.now() > deadline) {
+      throw new MoveStalledError(shardId, `no pause was had in ${tries} tries: ${outcome}`);
+    }
+    await sleep(backoff.next(), { signal, what: 'the next try to pause' });
+  }
+}
+
+/** The epoch of the map that will name the new server; the fence carries it. */
+async function nextEpoch({ store, journal, row, signal }: Moving): Promise<bigint> {
+  const newest = await store.read({ signal });
+  const epoch = (newest?.document.epoch ?? 0n) + 1n;
+  await journal.setEpoch(row.id, epoch);
+  return epoch;
+}
+
+/** @returns when writers began to wait, or a sentence why it must be tried again */
+async function tryOnce(
+  moving: Moving,
+  { from, to }: Passage,
+  session: Client,
+  marker: Marker,
+  epoch: bigint,
+): Promise<number | string> {
+  const { schema, options, signal } = moving;
+  // A mover that vanishes from the network must not keep the locks; a synchronous standby must have the fence.
+  await session.query(
+    `begin isolation level read committed;
+     set local synchronous_commit to on;
+     set local lock_timeout to ${VACUUM_MS};
+     set local idle_in_transaction_session_timeout to ${options.maxPauseMs + SLACK_MS}`,
+  );
+  try {
+    await session.query('select hypervault.move_quiet($1)', [schema]);
+    await session.query(`set local lock_timeout to ${options.lockTimeoutMs}`);
+    const since = performance.now();
+    await session.query('select hypervault.move_lock($1)', [schema]);
+    const shut = session.query('select hypervault.move_shut($1, $2, $3)', [schema, to.name, epoch.toString()]);
+    // Every writer has committed by now or waits: what is behind this marker is nothing.
+    const arrived = marker.write().then((number) => marker.arrived(number, options.maxPauseMs, signal));
+    const [there] = await Promise.all([arrived, shut]);
+    if (!there) {
+      await session.query('rollback');
+      return `the last rows did not reach ${to.name} within ${options.maxPauseMs} ms`;
+    }
+    await moving.reached('pause', 'acted');
+    await moving.reached('fence', 'begun');
+    await session.query('commit');
+    return since;
+  } catch (error) {
+    await session.query('rollback').catch(() => {});
+    if (AGAIN.has(sqlStateOf(error))) return `${from.name}: ${(error as Error).message}`;
+    throw error;
+  }
+}

@@ -1,0 +1,87 @@
+import { sleep } from '../internal/sleep.ts';
+import { SQLSTATE, SV, sqlStateOf } from '../internal/sqlstate.ts';
+import type { ShardMap } from './shard-map.ts';
+import type { ShardMapSource } from './shard-map-source.ts';
+
+/** SQLSTATEs that may mean "not here any more". */
+const MOVED = new Set<string | undefined>([
+  SV.shardMoved,
+  SQLSTATE.sequenceLimitExceeded,
+  SQLSTATE.undefinedTable,
+  SQLSTATE.invalidSchemaName,
+  SQLSTATE.insufficientPrivilege,
+]);
+
+/** Pauses between looks at the map while a shard is handed over: it takes some 20 ms, and all programs look. */
+const LOOK_MS = [3, 5, 8, 12, 20, 30, 50, 100];
+/** Looks before a sequence that gives nothing more is taken for one that is really used up: half a second. */
+const SEQUENCE_LOOKS = 10;
+
+/** Whether an error may mean that the shard lives elsewhere by now. */
+export function mayHaveMoved(error: unknown): boolean {
+  return MOVED.has(sqlStateOf(error));
+}
+
+/**
+ * Whether an error comes from the fence of a move: the shard is being handed over at this moment, or has been. A move
+ * stops sequences at their last value, so one that has none left is taken for it too.
+ */
+export function isFenced(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  return state === SV.shardMoved || state === SQLSTATE.sequenceLimitExceeded;
+}
+
+/** Asks for the newest map for calls that were turned away; many at once ask once. */
+export class MapFollower {
+  readonly #source: ShardMapSource;
+  #asking: Promise<ShardMap> | undefined;
+
+  constructor(source: ShardMapSource) {
+    this.#source = source;
+  }
+
+  /** The map as it is now: an answer asked for by another call before this one may be older than what this one met. */
+  async refresh(): Promise<ShardMap> {
+    await this.#asking?.catch(() => {});
+    return this.#refresh();
+  }
+
+  #refresh(): Promise<ShardMap> {
+    this.#asking ??= this.#source.refresh().finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
+  }
+
+  /**
+   * Waits until a call that met a fence on `server` can be sent again: the map names another server, or it names this one
+   * and the fence is about to go, as on the new server in the moment before it is opened.
+   *
+   * @param until - `Date.now()` when the caller is told instead
+   * @returns whether to send it again
+   */
+  async behindFence(server: string, shardId: number, error: unknown, until: number): Promise<boolean> {
+    const fence = fenceOf(error);
+    for (let look = 0; ; look += 1) {
+      const map = await this.#refresh();
+      const named = map.serverOf(shardId).name;
+      if (named !== server) return true;
+      // A map that never changes will not name another server.
+      if (map.epoch === 0n || Date.now() > until || (fence === undefined && look > SEQUENCE_LOOKS)) return false;
+      await sleep(LOOK_MS[Math.min(look, LOOK_MS.length - 1)]!, { what: 'a shard that is being moved' });
+      if (fence !== undefined && (fence.server === server || map.epoch > fence.epoch)) return true;
+    }
+  }
+}
+
+/** Where the fence points to. */
+function fenceOf(error: unknown): { server: string; epoch: bigint } | undefined {
+  const { detail } = error as { detail?: unknown };
+  if (sqlStateOf(error) !== SV.shardMoved || typeof detail !== 'string') return undefined;
+  try {
+    const { server, epoch } = JSON.parse(detail) as { server: string; epoch: string };
+    return { server, epoch: BigInt(epoch) };
+  } catch {
+    return undefined;
+  }
+}
