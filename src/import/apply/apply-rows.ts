@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg';
 import type { LineBuffer } from '../copy-text/line-buffer.ts';
 import type { TableChanges } from '../stream/batch.ts';
+import { completeRows } from './complete-rows.ts';
 import { copyIn } from './copy-in.ts';
 import type { StageTables } from './stage-tables.ts';
 import { columnList, copySql, matchSql, qualify } from './table-sql.ts';
@@ -22,13 +23,14 @@ export async function applyRows(
     await applyCounts(client, lines, changes, stages);
     return;
   }
+  const whole = await completeRows(client, lines, changes, stages);
   const gone: string[] = [];
   let bytes = 0;
   let rows = 0;
   for (const [key, entry] of changes.entries) {
     if (entry.existed) gone.push(key);
     if (entry.end < 0) continue;
-    bytes += entry.end - entry.start + 1;
+    bytes += (whole.get(entry)?.length ?? entry.end - entry.start) + 1;
     rows += 1;
   }
   if (gone.length > 0) await deleteKeys(client, changes, gone, stages);
@@ -37,7 +39,8 @@ export async function applyRows(
   let at = 0;
   for (const entry of changes.entries.values()) {
     if (entry.end < 0) continue;
-    at += lines.bytes.copy(body, at, entry.start, entry.end);
+    const completed = whole.get(entry);
+    at += completed?.copy(body, at) ?? lines.bytes.copy(body, at, entry.start, entry.end);
     body[at++] = NEWLINE;
   }
   const { destination, table } = changes;

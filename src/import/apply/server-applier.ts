@@ -13,6 +13,7 @@ import type { Position } from '../model/position.ts';
 import type { Batch } from '../stream/batch.ts';
 import type { FollowedTable } from '../stream/followed-table.ts';
 import { applyRounds } from './apply-batch.ts';
+import { VALUE_SETTINGS } from './session-settings.ts';
 import { StageTables } from './stage-tables.ts';
 
 /** A table whose changes cannot be applied. */
@@ -65,6 +66,7 @@ export class ServerApplier {
       if (!synchronous) await client.query('set synchronous_commit = off');
       // A batch touches few of a table's rows: reading all of it, to which statistics of a temporary table would
       // mislead the planner, is never right
+      await client.query(VALUE_SETTINGS);
       await client.query(`set enable_hashjoin = off; set enable_mergejoin = off; set search_path = pg_catalog, public`);
       const row = await readPosition(client, source.key);
       if (row === null) {
@@ -208,7 +210,7 @@ export class ServerApplier {
 
 /** Whether an error comes of a table's rows or structure, so that leaving the table out helps. */
 export function isOfTheTable(error: unknown): boolean {
-  if (error instanceof HypervaultError) return false;
+  if (error instanceof HypervaultError) return error.code === 'UNREPRESENTABLE_VALUE';
   // 22: data, 23: integrity, 42: structure, 54: limits, 55: not in the state, 2BP01: others depend on it, 0A000: not supported
   return /^(22|23|42|54|55[^P]|2B|0A|P0)/.test(sqlStateOf(error) ?? '');
 }

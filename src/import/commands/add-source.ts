@@ -4,6 +4,7 @@ import { deleteSource, getSource, insertSource, setFlags, setStatus } from '../c
 import type { SourceConfig } from '../config/source-config.ts';
 import { ReplicaStateError } from '../errors.ts';
 import { serversOf } from '../workers/load-tables.ts';
+import { messageOf } from '../workers/message-of.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
 
 /** Registers a source of the configuration. `added` is false when it is there already. */
@@ -37,7 +38,21 @@ export async function dropSource(context: EngineContext, name: string): Promise<
   const config = context.config.sources.get(name);
   const servers = config === undefined ? context.servers.names : serversOf(context, config);
   for (const server of servers) await context.servers.with(server, (client) => forgetSource(client, source.key));
+  if (config !== undefined) await forgetOnSource(context, config);
   await context.control((client) => deleteSource(client, source));
+}
+
+/** Takes away what was made on the source: a slot that is left there keeps its log for ever. */
+export async function forgetOnSource(context: EngineContext, config: SourceConfig): Promise<void> {
+  if (config.kind !== 'pgsql') return;
+  try {
+    const reader = await context.openSource(config);
+    await reader.forget?.().finally(() => reader.close());
+  } catch (error) {
+    context.log.warn(
+      `${config.name}: the slot and publication ${config.replicationSlot} on the source could not be dropped; drop them by hand, the slot keeps its log: ${messageOf(error)}`,
+    );
+  }
 }
 
 /** Lets a source that ended in an error be started again. */

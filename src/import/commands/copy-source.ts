@@ -84,7 +84,7 @@ export class SourceCopy {
         await prepareTarget(client, server, copies, { keep, fillfactors: this.#context.config.fillfactors });
       });
     }
-    const pending = await this.#copyRows(openSource, copies);
+    const pending = await this.#copyRows(openSource, copies, isPart);
     const good = copies.filter(({ failure }) => failure === null);
     await this.#takePlaces(good, isPart);
     await this.#finish(good, pending, isPart);
@@ -144,6 +144,7 @@ export class SourceCopy {
   async #copyRows(
     openSource: () => Promise<ImportSource>,
     copies: readonly TableCopy[],
+    isPart: boolean,
   ): Promise<ReadonlyMap<number, readonly TargetIndex[]>> {
     const { signal, onProgress = () => {} } = this.#options;
     const backoff = new Backoff({ baseMs: 500, maxMs: 15_000 });
@@ -152,6 +153,10 @@ export class SourceCopy {
       const source = await openSource();
       try {
         const workers = Math.min(this.#config.copyWorkers, Math.max(1, copies.length * 4));
+        await source.prepare?.(
+          copies.map(({ row }) => row),
+          { exact: !isPart },
+        );
         const snapshot = await source.openSnapshot({ workers, lockTimeoutMs: this.#config.lockTimeoutMs, signal });
         this.#begun ??= snapshot.position;
         try {

@@ -8,6 +8,7 @@ import { setSequences } from '../ddl/sequences.ts';
 import { ReplicaStateError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import { routerOf, serversOf } from '../workers/load-tables.ts';
+import { forgetOnSource } from './add-source.ts';
 import { catchUp } from './catch-up.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
 import { stopReplica } from './stop-replica.ts';
@@ -71,6 +72,7 @@ export async function detachReplica(
     }
     for (const server of serversOf(context, config))
       await context.servers.with(server, (client) => forgetSource(client, source.key));
+    await forgetOnSource(context, config);
     await context.control((client) => deleteSource(client, source));
     return result;
   } finally {

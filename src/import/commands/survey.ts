@@ -85,6 +85,7 @@ export async function surveySource(
   }
   problems.push(...missingTables(config, found));
   if (config.kind === 'mysql') problems.push(...cascadeWarnings(context, config, tables));
+  problems.push(...((await source.reviewTables?.(tables)) ?? []));
   for (const server of servers) problems.push(...(await checkTarget(context, config, server, tables)));
   return { tables, leftOut, problems };
 }

@@ -27,6 +27,7 @@ export async function checkTarget(
     );
     if (rows[0]!.encoding !== 'UTF8') error(null, `the database is in ${rows[0]!.encoding}; it must be in UTF8`);
     if (!rows[0]!.creates) error(null, 'the role may not make schemas: grant create on database … to it');
+    for (const lack of await lacksOf(client, tables)) error(lack.table, lack.message);
     if (config.routing === null) return;
     const shards = context.places.allShards().filter((place) => place.server === server);
     const missing = await missingSchemas(
@@ -72,4 +73,29 @@ async function missingSchemas(client: Client, schemas: readonly string[]): Promi
     [schemas],
   );
   return rows.map(({ name }) => name);
+}
+
+/** Functions and extensions that tables need and that we cannot bring. */
+async function lacksOf(client: Client, tables: readonly PlannedTable[]): Promise<{ table: string; message: string }[]> {
+  const wanted = tables.flatMap(({ source, target }) => {
+    const table = qualifiedName(source);
+    return [
+      ...(target.needs?.functions ?? []).map((name) => ({ table, name, kind: 'function' })),
+      ...(target.needs?.extensions ?? []).map(({ name }) => ({ table, name, kind: 'extension' })),
+    ];
+  });
+  if (wanted.length === 0) return [];
+  const { rows } = await client.query<{ table: string; name: string; kind: string }>(
+    `select wanted.*
+       from jsonb_to_recordset($1) as wanted ("table" text, name text, kind text)
+      where case kind
+              when 'function' then to_regprocedure(name) is null
+              else not exists (select from pg_available_extensions e where e.name = wanted.name)
+            end`,
+    [JSON.stringify(wanted)],
+  );
+  return rows.map(({ table, name, kind }) => ({
+    table,
+    message: `it needs the ${kind} ${name}, which is not there: ${kind === 'function' ? 'make' : 'install'} it first`,
+  }));
 }

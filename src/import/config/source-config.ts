@@ -3,6 +3,7 @@ import { CONNECTION_SETTING_KEYS, type ConnectionSettings } from '../../internal
 import { assertKnownKeys } from '../../internal/known-keys.ts';
 import type { ValuePolicies } from '../mapping/value-policy.ts';
 import type { MysqlSettings } from '../mysql/session.ts';
+import { slotName } from '../postgres/publication.ts';
 import { RawSection } from './raw.ts';
 import { parseRouting, type RoutingConfig } from './routing-config.ts';
 import { parseDuration, parseSize } from './units.ts';
@@ -52,6 +53,10 @@ export interface SourceConfig {
   readonly copyWorkers: number;
   /** `direct`: changes go from the reader to the target through memory; `log`: through a table, the workers run apart. */
   readonly mode: 'direct' | 'log';
+  /** Name of the replication slot and the publication on a Postgres source. @default hypervault_ and the source's name */
+  readonly replicationSlot: string;
+  /** Sets the replica identity of a Postgres source's tables to full where the log would not tell enough. */
+  readonly setReplicaIdentity: boolean;
 }
 
 /** Keys of pg_chameleon that say nothing here, and why. */
@@ -93,6 +98,8 @@ const KEYS = [
   'generated_columns',
   'copy_workers',
   'mode',
+  'replication_slot',
+  'set_replica_identity',
   ...Object.keys(WITHOUT_MEANING),
 ] as const;
 
@@ -142,6 +149,8 @@ export function resolveSource(name: string, value: unknown, warnings: string[]):
     keepGenerated: raw.oneOf('generated_columns', ['plain', 'generated']) === 'generated',
     copyWorkers: Math.max(1, raw.number('copy_workers') ?? 2),
     mode: raw.oneOf('mode', ['direct', 'log']) ?? 'direct',
+    replicationSlot: raw.text('replication_slot') ?? slotName(name),
+    setReplicaIdentity: raw.flag('set_replica_identity') ?? false,
   };
 }
 

@@ -15,6 +15,8 @@ export class LineBuffer {
   length = 0;
   /** Whether a NUL was written: the mark of a value that needs the value policy. Reset by whoever settles it. */
   hasNul = false;
+  /** Whether {@link unchanged} was written. Reset by whoever deals with it. */
+  hasUnchanged = false;
 
   constructor(capacity = 64 * 1024) {
     this.bytes = Buffer.allocUnsafe(capacity);
@@ -78,6 +80,13 @@ export class LineBuffer {
     this.ensure(1);
     this.bytes[this.length++] = 0;
     this.hasNul = true;
+  }
+
+  /** Marks a field whose value the log does not repeat, since it did not change: a NUL, which no value of Postgres holds. */
+  unchanged(): void {
+    this.ensure(1);
+    this.bytes[this.length++] = 0;
+    this.hasUnchanged = true;
   }
 
   /** Appends UTF-8 text, escaping what COPY gives a meaning: backslash, tab, newline, carriage return. */

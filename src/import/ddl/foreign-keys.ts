@@ -79,7 +79,7 @@ async function addForeignKey(
     await client.query(
       `alter table ${table} add constraint ${name} foreign key (${columnList(key.columns)})
          references ${qualify(beside.schema, parent.targetName)} (${columnList(key.parentColumns)})
-         on delete ${key.onDelete} on update ${key.onUpdate} not valid`,
+         on delete ${key.onDelete} on update ${key.onUpdate} ${key.timing ?? ''} not valid`,
     );
     await client.query(`alter table ${table} validate constraint ${name}`);
     return null;

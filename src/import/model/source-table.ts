@@ -18,6 +18,20 @@ export interface SourceColumn {
   readonly comment: string;
   /** MariaDB's JSON is longtext with a check; this says that the check is there. */
   readonly json?: boolean | undefined;
+  /** What only Postgres has to say of a column. */
+  readonly postgres?: PostgresColumn | undefined;
+}
+
+/** A Postgres column's place and type, as its replication messages name them. */
+export interface PostgresColumn {
+  /** Tells a renamed column from one that was dropped and one that was added. */
+  readonly attnum: number;
+  readonly typeOid: number;
+  readonly typmod: number;
+  /** A generated column that is computed when it is read. */
+  readonly virtual: boolean;
+  /** The value that rows older than the column show, as text; `null` when they show NULL. */
+  readonly missing: string | null;
 }
 
 /** One column of an index. `prefix` is the number of characters MySQL indexes, when not all of them. */
@@ -32,6 +46,8 @@ export interface SourceIndex {
   readonly unique: boolean;
   readonly kind: 'btree' | 'fulltext' | 'spatial';
   readonly columns: readonly SourceIndexColumn[];
+  /** The whole statement, for what the fields above cannot say; see {@link TargetIndex.statement}. */
+  readonly statement?: string | undefined;
 }
 
 /** What happens to the child rows when a parent row goes away or changes its key. */
@@ -45,6 +61,8 @@ export interface SourceForeignKey {
   readonly parentColumns: readonly string[];
   readonly onDelete: ForeignKeyAction;
   readonly onUpdate: ForeignKeyAction;
+  /** `deferrable initially deferred`, when it is. */
+  readonly timing?: string | undefined;
 }
 
 export interface SourceCheck {
@@ -70,6 +88,43 @@ export interface SourceTable {
   readonly estimatedBytes: number;
   /** The number that the source gives out next, as a decimal text; `null` when it numbers no column. */
   readonly nextNumber: string | null;
+  /** What only Postgres has to say of a table. */
+  readonly postgres?: PostgresTable | undefined;
+}
+
+/** How a Postgres table is replicated, and what it needs beside itself. */
+export interface PostgresTable {
+  readonly oid: number;
+  readonly partitioned: boolean;
+  /** Names the file of its rows: another one means that all rows were written anew. `0` for a partitioned table. */
+  readonly storage: string;
+  readonly unlogged: boolean;
+  /** What the log says of the old version of a row: the key, nothing, all of it, or the columns of an index. */
+  readonly replicaIdentity: 'key' | 'nothing' | 'full' | 'index';
+  /** The columns of it; empty for `full` and `nothing`. */
+  readonly identityColumns: readonly string[];
+  /** Types of the user that its columns have, those first that others are made of. */
+  readonly types: readonly PostgresType[];
+  readonly extensions: readonly PostgresExtension[];
+  /** Functions of the user in its defaults, checks, indexes and generated columns: `public.slug(text)`. */
+  readonly functions: readonly string[];
+  readonly triggers: number;
+  /** Why it cannot be made elsewhere. */
+  readonly refusals: readonly string[];
+}
+
+export interface PostgresExtension {
+  readonly name: string;
+  readonly schema: string;
+}
+
+/** A type made by the user. */
+export interface PostgresType {
+  readonly schema: string;
+  readonly name: string;
+  /** Of an enum, in their order. */
+  readonly labels: readonly string[] | null;
+  readonly create: string;
 }
 
 /** `schema.table`, the way configuration and messages name a table. */

@@ -1,4 +1,4 @@
-import type { SourceIndexColumn, SourceTable } from './source-table.ts';
+import type { PostgresExtension, PostgresType, SourceIndexColumn, SourceTable } from './source-table.ts';
 
 /**
  * How a value is written for COPY. Both paths – the line that MySQL builds for the initial copy and the row image
@@ -63,6 +63,8 @@ export interface TargetColumn {
   readonly identity: boolean;
   /** Expression of a generated column, when the options ask to keep it generated. */
   readonly generated: string | null;
+  /** A generated column that is computed when it is read. */
+  readonly virtual?: boolean | undefined;
   /** The enum type made for this column. */
   readonly enumeration: { readonly name: string; readonly labels: readonly string[] } | null;
   readonly comment: string;
@@ -73,6 +75,8 @@ export interface TargetIndex {
   readonly name: string;
   readonly unique: boolean;
   readonly columns: readonly SourceIndexColumn[];
+  /** The whole statement as `run-statements.ts` takes it, when the columns do not say everything. */
+  readonly statement?: string | undefined;
 }
 
 /** How rows of a table are told apart when changes are applied. */
@@ -94,6 +98,15 @@ export interface TargetTable {
   readonly comment: string;
   /** What could not be carried over, as sentences for the report. */
   readonly remarks: readonly string[];
+  /** What a server needs before the table can be made: types of the user, extensions, functions. */
+  readonly needs?: TargetNeeds | undefined;
+}
+
+export interface TargetNeeds {
+  readonly types: readonly PostgresType[];
+  readonly extensions: readonly PostgresExtension[];
+  /** Not made by us; `public.slug(text)`. */
+  readonly functions: readonly string[];
 }
 
 /** A source table together with where it goes. */

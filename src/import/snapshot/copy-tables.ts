@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import { HypervaultError } from '../../errors.ts';
 import { endClient } from '../../internal/client-guard.ts';
 import { isConnectionLoss, sqlStateOf } from '../../internal/sqlstate.ts';
+import { VALUE_SETTINGS } from '../apply/session-settings.ts';
 import { listChunks } from '../catalogue/chunk-rows.ts';
 import type { Servers } from '../catalogue/servers.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
@@ -188,6 +189,7 @@ class Worker {
       let client = this.#clients.get(server);
       if (client === undefined) {
         client = await this.#options.servers.connect(server, { signal: this.#options.signal });
+        await client.query(VALUE_SETTINGS);
         // A chunk that is lost in a crash of the server is lost with the note that it was done
         await client.query(`set synchronous_commit = off; set maintenance_work_mem = '256MB'`);
         this.#clients.set(server, client);

@@ -4,6 +4,7 @@ import { inTransaction } from '../catalogue/servers.ts';
 import { createTableStatements } from '../ddl/create-table.ts';
 import { dropTableStatements } from '../ddl/drop-table.ts';
 import { runStatements } from '../ddl/run-statements.ts';
+import { ensureTypeStatements, enumLabelStatements } from '../ddl/user-types.ts';
 import { loadingSchema } from '../mapping/names.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import type { TableCopy } from './copy-job.ts';
@@ -27,6 +28,12 @@ export async function prepareTarget(
     }
   }
   for (const schema of schemas) await client.query(`create schema if not exists ${quoteIdentifier(schema)}`);
+  for (const copy of copies) {
+    if (!copy.servers.includes(server)) continue;
+    const { needs } = copy.row.target;
+    for (const statement of [...ensureTypeStatements(needs), ...enumLabelStatements(needs)])
+      await client.query(statement);
+  }
   for (const copy of copies) {
     if (keep.has(copy.row.id)) continue;
     const { target, source } = copy.row;

@@ -1,3 +1,4 @@
+import type { StoredRouting } from '../catalogue/table-rows.ts';
 import type { Problem } from '../errors.ts';
 import type { MappingOptions } from '../mapping/map-table.ts';
 import type { Position } from '../model/position.ts';
@@ -23,6 +24,12 @@ export interface FollowOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A table with where its rows go. */
+export interface RoutedTable {
+  readonly source: SourceTable;
+  readonly routing: StoredRouting;
+}
+
 /** A stream of changes that is being read. */
 export interface ChangeStream {
   /** Settles when the stream ends: rejects with why, resolves after {@link stop}. */
@@ -40,6 +47,15 @@ export interface ImportSource {
   /** What is wrong with the server itself; nothing is changed. */
   preflight(schemas: readonly string[]): Promise<Problem[]>;
   readTables(schemas: readonly string[], table?: string): Promise<SourceTable[]>;
+  /** What of the tables, where they shall go, stands against following them. */
+  reviewTables?(tables: readonly RoutedTable[]): Promise<Problem[]>;
+  /**
+   * Makes on the source what following these tables needs, before they are copied.
+   * @param exact - no other tables are followed
+   */
+  prepare?(tables: readonly RoutedTable[], options: { readonly exact: boolean }): Promise<void>;
+  /** Takes away what was made on the source. */
+  forget?(): Promise<void>;
   mapTable(table: SourceTable, schema: string, options: MappingOptions): TargetTable;
   openSnapshot(options: {
     workers: number;

@@ -128,6 +128,11 @@ export interface RowEntry {
   /** Whether a version of it may be in the target from before the batch. */
   existed: boolean;
   count: number;
+  /**
+   * The line lacks values that the log did not repeat ({@link LineBuffer.unchanged}): they are those of the row that
+   * has this key in the target before the round.
+   */
+  lacks?: string | undefined;
 }
 
 /** The compacted changes of one table at one destination. Keys are COPY fields joined by tabs, as latin1 text. */
@@ -154,10 +159,7 @@ export class TableChanges {
     this.received += 1;
     const entry = this.entries.get(key);
     if (entry === undefined) this.entries.set(key, { start, end, existed: replaces, count: 1 });
-    else {
-      entry.start = start;
-      entry.end = end;
-    }
+    else this.#replace(entry, start, end);
   }
 
   /** A row has a new version; its key is the same. */
@@ -165,10 +167,13 @@ export class TableChanges {
     this.received += 1;
     const entry = this.entries.get(key);
     if (entry === undefined) this.entries.set(key, { start, end, existed: true, count: 1 });
-    else {
-      entry.start = start;
-      entry.end = end;
-    }
+    else this.#replace(entry, start, end);
+  }
+
+  #replace(entry: RowEntry, start: number, end: number): void {
+    entry.start = start;
+    entry.end = end;
+    if (entry.lacks !== undefined) entry.lacks = undefined;
   }
 
   /** A row went away. */

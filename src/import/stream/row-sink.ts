@@ -1,7 +1,8 @@
 import { isNullField, unescapeField } from '../copy-text/fields.ts';
 import { settleLine } from '../mapping/settle-values.ts';
 import type { Destination } from '../route/router.ts';
-import type { AlteredValue, Batch } from './batch.ts';
+import type { AlteredValue, Batch, RowEntry } from './batch.ts';
+import { fillUnchanged } from './fill-unchanged.ts';
 import type { FollowedTable } from './followed-table.ts';
 import type { LineLayout } from './line-layout.ts';
 import { PendingCascades, type RowChange } from './pending-cascades.ts';
@@ -22,6 +23,8 @@ interface PlacedRow {
   /** Keys that other tables refer to, and those it refers to others with, in the layout's order. */
   readonly references: readonly (string | null)[];
   readonly foreignKeys: readonly (string | null)[];
+  /** Whether values are missing that did not change. */
+  readonly isPartial: boolean;
 }
 
 /**
@@ -75,26 +78,62 @@ export class RowSink {
   update(batch: Batch, oldLayout: LineLayout, decodeOld: DecodeRow, layout: LineLayout, decodeNew: DecodeRow): void {
     const old = this.#place(batch, oldLayout, decodeOld, false);
     if (layout.key.length > 0) batch.lines.length = old.start;
-    const row = this.#place(batch, layout, decodeNew, true);
+    let row = this.#place(batch, layout, decodeNew, true);
     batch.changes += 1;
+    let lacks: string | undefined;
+    if (row.isPartial) [row, lacks] = this.#complete(batch, layout, old, row);
     if (!layout.table.skipEvents.has('update')) {
       this.#keepOrder(batch, layout, 'update', old, row);
-      this.#replace(batch, layout, old, row);
+      this.#replace(batch, layout, old, row, lacks);
     }
     this.#cascade(batch, layout, old, row);
   }
 
-  #replace(batch: Batch, layout: LineLayout, old: PlacedRow, row: PlacedRow): void {
+  #replace(batch: Batch, layout: LineLayout, old: PlacedRow, row: PlacedRow, lacks?: string): void {
     const stays = layout.key.length > 0 && old.key === row.key && old.destinations[0] === row.destinations[0];
     if (stays && old.isNews && row.isNews) {
       for (const destination of row.destinations) {
         if (this.hasApplied(destination.server)) continue;
-        batch.changesOf(layout.table, destination, layout.columns).update(row.key, row.start, row.end);
+        const changes = batch.changesOf(layout.table, destination, layout.columns);
+        changes.update(row.key, row.start, row.end);
+        if (lacks !== undefined) changes.entries.get(row.key)!.lacks = lacks;
       }
       return;
     }
     if (old.isNews) this.#vanish(batch, layout, old);
     if (row.isNews) this.#appear(batch, layout, row);
+    if (lacks === undefined || !row.isNews) return;
+    for (const destination of row.destinations) {
+      if (this.hasApplied(destination.server)) continue;
+      batch.changesOf(layout.table, destination, layout.columns).entries.get(row.key)!.lacks = lacks;
+    }
+  }
+
+  /**
+   * Takes the values that the log did not repeat from the row's earlier version in the batch. When there is none they
+   * are in the target, under the old key: the second result says so.
+   */
+  #complete(
+    batch: Batch,
+    layout: LineLayout,
+    old: PlacedRow,
+    row: PlacedRow,
+  ): [row: PlacedRow, lacks: string | undefined] {
+    const destination = old.destinations.find(({ server }) => !this.hasApplied(server));
+    if (destination === undefined) return [row, undefined];
+    const changes = batch.changesOf(layout.table, destination, layout.columns);
+    const known: RowEntry | undefined = changes.entries.get(old.key);
+    if (old.destinations[0] !== row.destinations[0] && (known === undefined || known.lacks !== undefined)) {
+      throw new Error(
+        'a row with a large value moved to another shard, and the log does not repeat the value: set the replica identity of the table to full',
+      );
+    }
+    if (known === undefined || known.end < 0) return [row, old.key];
+    const { lines } = batch;
+    const filled = fillUnchanged(lines.view(row.start, row.end), lines.view(known.start, known.end));
+    const start = lines.length;
+    lines.raw(filled);
+    return [{ ...row, start, end: lines.length }, known.lacks];
   }
 
   #appear(batch: Batch, { table, columns, key }: LineLayout, row: PlacedRow): void {
@@ -174,6 +213,8 @@ export class RowSink {
     const { table, columns } = layout;
     const start = lines.length;
     const ends = decode();
+    const isPartial = lines.hasUnchanged;
+    lines.hasUnchanged = false;
     let replaced: readonly AlteredValue[] = [];
     if (lines.hasNul) {
       lines.hasNul = false;
@@ -201,6 +242,7 @@ export class RowSink {
       key: keyText(layout, lines.bytes, start, end, ends),
       destinations,
       isNews,
+      isPartial,
       references: cascades === null ? NONE : cascades.references.map(({ fields }) => tuple(fields, field)),
       foreignKeys: cascades === null || !isNew ? NONE : cascades.foreignKeys.map(({ fields }) => tuple(fields, field)),
     };

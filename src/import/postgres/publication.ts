@@ -1,0 +1,71 @@
+import type { Client } from 'pg';
+import { quoteIdentifier, quoteLiteral } from '../../internal/quote.ts';
+import { qualify } from '../apply/table-sql.ts';
+import type { SourceTable } from '../model/source-table.ts';
+
+/** Names of what we make on a source: the replication slot and the publication have the same. */
+export function slotName(source: string): string {
+  return `hypervault_${source.toLowerCase().replaceAll(/[^a-z0-9_]/g, '_')}`.slice(0, 63);
+}
+
+/**
+ * Publishes tables; a partitioned one as a whole. The publication has to be there before the slot, for decoding looks
+ * it up as it was at the time of the change.
+ *
+ * @param exact - whether other tables leave the publication
+ */
+export async function publishTables(
+  client: Client,
+  name: string,
+  tables: readonly Pick<SourceTable, 'schema' | 'name'>[],
+  { exact }: { readonly exact: boolean },
+): Promise<void> {
+  const publication = quoteIdentifier(name);
+  const list = (some: readonly Pick<SourceTable, 'schema' | 'name'>[]): string =>
+    some.map((table) => `table ${qualify(table.schema, table.name)}`).join(', ');
+  const { rows } = await client.query<{ there: boolean; published: string[] }>(
+    `select exists (select from pg_publication where pubname = $1) as there,
+            array(select format('%s.%s', schemaname, tablename) from pg_publication_tables where pubname = $1) as published`,
+    [name],
+  );
+  const { there, published } = rows[0]!;
+  if (!there) {
+    const what = tables.length === 0 ? '' : ` for ${list(tables)}`;
+    await client.query(`create publication ${publication}${what} with (publish_via_partition_root = true)`);
+    return;
+  }
+  const missing = tables.filter((table) => !published.includes(`${table.schema}.${table.name}`));
+  if (exact && tables.length > 0) {
+    if (missing.length > 0 || published.length !== tables.length) {
+      await client.query(`alter publication ${publication} set ${list(tables)}`);
+    }
+  } else if (missing.length > 0) await client.query(`alter publication ${publication} add ${list(missing)}`);
+}
+
+/** Makes the slot that keeps the log for us, unless it is there and good. */
+export async function ensureSlot(client: Client, name: string): Promise<void> {
+  const { rows } = await client.query<{ lost: boolean }>(
+    `select coalesce(wal_status = 'lost', false) as lost from pg_replication_slots where slot_name = $1`,
+    [name],
+  );
+  if (rows[0]?.lost === true) await client.query('select pg_drop_replication_slot($1)', [name]);
+  if (rows[0] === undefined || rows[0].lost) {
+    await client.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [name]);
+  }
+}
+
+/** Takes away what we made on the source. Waits a little for a walsender that is just ending. */
+export async function dropSlotAndPublication(client: Client, name: string): Promise<void> {
+  await client.query(
+    `do $$
+     begin
+       for _ in 1..50 loop
+         exit when not exists (select from pg_replication_slots where slot_name = ${quoteLiteral(name).trim()} and active);
+         perform pg_sleep(0.1);
+       end loop;
+       perform pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = ${quoteLiteral(name).trim()};
+     end;
+     $$`,
+  );
+  await client.query(`drop publication if exists ${quoteIdentifier(name)}`);
+}

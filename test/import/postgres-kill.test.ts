@@ -1,0 +1,88 @@
+import { expect, it } from 'vitest';
+import { ownServers } from '../support/own-server.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { expectSame, logicalServerOfFile, type PostgresFixture, postgresFixture } from './postgres-fixture.ts';
+import { CREATE_LOADED, startPostgresLoad } from './postgres-load.ts';
+import { startReplicaProcess } from './replica-process.ts';
+
+const server = logicalServerOfFile();
+/** HYPERVAULT_KILLS=100 for a long night. */
+const KILLS = Number(process.env.HYPERVAULT_KILLS ?? 5);
+
+async function expectWholeTransactions(f: PostgresFixture): Promise<void> {
+  expect(await f.rows('select sum(n)::text as sum from public.counters')).toEqual([{ sum: '1000000' }]);
+}
+
+async function expectEverything(f: PostgresFixture): Promise<void> {
+  await f.caughtUp();
+  expect(await f.rows('select table_name, message from hypervault.import_error')).toEqual([]);
+  await expectSame(f, 'items');
+  await expectSame(f, 'counters');
+}
+
+it(`loses and repeats nothing when it is killed ${KILLS} times under load`, {
+  timeout: 60_000 + KILLS * 5_000,
+}, async () => {
+  const f = await postgresFixture(server(), { extra: CREATE_LOADED });
+  await f.init();
+  const load = startPostgresLoad(f.sourceConnection, { seed: 42, pauseMs: 1 });
+  for (let kill = 0; kill < KILLS; kill++) {
+    const replica = startReplicaProcess(f.config, 'start');
+    await waitFor(() => replica.lines.length > 1, { timeoutMs: 20_000, what: 'the replica applying' });
+    await new Promise((resolve) => setTimeout(resolve, (kill * 37) % 300));
+    await replica.kill();
+    await expectWholeTransactions(f);
+  }
+  await load.stop();
+  await f.start();
+  await expectEverything(f);
+});
+
+it('goes on with a copy that was killed, and is right also under load', { timeout: 120_000 }, async () => {
+  const f = await postgresFixture(server(), {
+    extra: CREATE_LOADED,
+    source: { copy_max_memory: '100k', copy_workers: 1 },
+  });
+  await f.source(
+    `insert into items select n, 'c' || n, n / 100.0, repeat('text ', 20), 'big' from generate_series(1, 150000) n`,
+  );
+  await f.source('analyze items');
+  await f.engine.createReplicaSchema();
+  await f.engine.addSource('shop');
+  const load = startPostgresLoad(f.sourceConnection, { seed: 7, pauseMs: 5 });
+  const chunks = async (): Promise<number> =>
+    (await f.rows<{ n: number }>('select count(*)::int as n from hypervault.import_chunk'))[0]!.n;
+  for (const wanted of [3, 12]) {
+    const copying = startReplicaProcess(f.config, 'init');
+    await waitFor(async () => (await chunks()) >= wanted, { timeoutMs: 30_000, everyMs: 2, what: `${wanted} chunks` });
+    await copying.kill();
+  }
+  const copying = startReplicaProcess(f.config, 'init');
+  await copying.finished();
+  expect(await f.rows('select consistent from hypervault.import_source')).toEqual([{ consistent: false }]);
+  await f.start();
+  await load.stop();
+  await expectEverything(f);
+  const [after] = await f.rows(
+    `select s.consistent, (select count(*)::int from pg_indexes where tablename = 'items' and schemaname = 'public') as indexes from hypervault.import_source s`,
+  );
+  expect(after).toEqual({ consistent: true, indexes: 2 });
+});
+
+it('goes on when the source is killed and started again', { timeout: 90_000 }, async () => {
+  const own = await ownServers({ settings: { wal_level: 'logical' } });
+  const f = await postgresFixture(own, { extra: CREATE_LOADED });
+  await f.init();
+  await f.start();
+  const load = startPostgresLoad(f.sourceConnection, { seed: 3, pauseMs: 1 });
+  for (let kill = 0; kill < 2; kill++) {
+    const before = load.transactions;
+    await waitFor(() => load.transactions > before + 50, { timeoutMs: 20_000, what: 'some load' });
+    await own.servers[0]!.kill();
+    await own.servers[0]!.start();
+  }
+  const before = load.transactions;
+  await waitFor(() => load.transactions > before + 50, { timeoutMs: 20_000, what: 'some load' });
+  await load.stop();
+  await expectEverything(f);
+});
