@@ -12,6 +12,8 @@ import { ConfigurationError } from './errors.ts';
 export interface VaultInstallOptions extends Pick<InstallOptions, 'onProgress' | 'grantTo' | 'concurrency' | 'signal'> {
   /** With `shards: live` and no map yet: which server gets which shards at first. Others get none. */
   readonly firstShards?: Readonly<Record<string, ShardRangesInput>> | undefined;
+  /** With `shards: live`: makes shards anew, and empty, that the map names and that are gone. @default false */
+  readonly makeMissing?: boolean | undefined;
 }
 
 export interface VaultInstallResult {
@@ -31,7 +33,7 @@ export interface VaultInstallResult {
  */
 export async function installVault(
   configuration: ResolvedConfiguration,
-  { grantTo, signal, firstShards, ...options }: VaultInstallOptions = {},
+  { grantTo, signal, firstShards, makeMissing, ...options }: VaultInstallOptions = {},
 ): Promise<VaultInstallResult> {
   const { connections, control, fixed, sections, locate } = configuration;
   if (firstShards !== undefined && connections !== 'live') {
@@ -46,7 +48,7 @@ export async function installVault(
   if (connections === 'live') {
     const { initCluster } = await import('./cluster/index.ts');
     const entries = await liveEntries(configuration, firstShards, signal);
-    const { map: _, mapMade, ...shards } = await initCluster(entries, control!, how);
+    const { map: _, mapMade, ...shards } = await initCluster(entries, control!, { ...how, makeMissing });
     return { shards, controlChanged, mapMade };
   }
   const shards = connections && (await install(connections, how));

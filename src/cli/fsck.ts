@@ -1,4 +1,4 @@
-import { documentOf, fsck } from '../cluster/index.ts';
+import { documentOf, fsck, retireOutdated } from '../cluster/index.ts';
 import { configuredMap, serversOf } from './cluster-parts.ts';
 import { CommandFailed } from './command-failed.ts';
 import { type DefineCommand, withConfig } from './context.ts';
@@ -8,10 +8,18 @@ import { EXIT } from './exit.ts';
 export const defineFsck: DefineCommand = (command, context) => {
   withConfig(command)
     .addHelpText('after', '\nTruth lies in the shards: each says who owns it. The map is a cache of that.')
-    .action(async (options: { config?: string }) => {
+    .option('--retire <server>', 'take what is out of date on a server, restored from an old backup, out of service')
+    .action(async ({ retire, ...options }: { config?: string; retire?: string }) => {
       const { output, signal } = context;
       const configuration = await context.configuration(options);
       const document = documentOf(await configuredMap(configuration, signal));
+      if (retire !== undefined) {
+        const { schemaPrefix } = configuration.fixed;
+        const shards = await retireOutdated(retire, document, serversOf(configuration), { schemaPrefix, signal });
+        output.note(
+          shards.length === 0 ? `nothing to retire on ${retire}` : `retired on ${retire}: ${shards.join(' ')}`,
+        );
+      }
       const { problems, shards, servers } = await fsck(document, serversOf(configuration), { signal });
       output.list(problems, ['shard', 'server', 'what', ''], ({ shardId, server, kind, message }) => [
         shardId,

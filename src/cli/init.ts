@@ -14,6 +14,7 @@ interface InitOptions {
   readonly concurrency: number;
   readonly processes: number;
   readonly firstShards?: string[];
+  readonly makeMissing?: boolean;
 }
 
 /** `hypervault init`. */
@@ -23,8 +24,9 @@ export const defineInit: DefineCommand = (command, context) => {
     .option('--concurrency <n>', 'sessions on each server that make shards', wholeNumber('--concurrency', 1, 64), 4)
     .option('--processes <n>', 'app processes to count connections for', wholeNumber('--processes', 1, 1_000_000), 1)
     .option('--first-shards <server=ranges...>', 'with `shards: live`, the first time: who gets which, e.g. db1=1-33')
+    .option('--make-missing', 'make shards anew, and empty, that the live map names and that are gone')
     .addHelpText('after', '\nMay be run again, and after an interruption: what is there already is left as it is.')
-    .action(async ({ grantTo, concurrency, processes, firstShards, ...options }: InitOptions) => {
+    .action(async ({ grantTo, concurrency, processes, firstShards, makeMissing, ...options }: InitOptions) => {
       const { output, signal } = context;
       const configuration = await context.configuration(options);
       let progress: Progress | undefined;
@@ -32,6 +34,7 @@ export const defineInit: DefineCommand = (command, context) => {
         const { shards, controlChanged, mapMade } = await installVault(configuration, {
           grantTo,
           concurrency,
+          makeMissing,
           firstShards: firstShards && rangesByServer(firstShards),
           signal,
           onProgress: ({ done, total, server }) => {

@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os';
-import { type MapDocument, rebuildMap } from '../cluster/index.ts';
+import { type MapDocument, ownerCheck, rebuildMap } from '../cluster/index.ts';
 import { wholeNumber } from './arguments.ts';
 import { newestMap, serversOf, withMapStore } from './cluster-parts.ts';
 import { type DefineCommand, subcommand, withConfig } from './context.ts';
@@ -41,8 +41,10 @@ export const defineMap: DefineCommand = (command, context) => {
       const configuration = await context.configuration(options);
       const document = await withMapStore(configuration, async (store) => {
         const there = await store.read({ signal });
-        const made = await rebuildMap(serversOf(configuration), (there?.document.epoch ?? 0n) + 1n, { signal });
-        if (!dryRun) await store.publish(made, { author: userInfo().username, comment: message }, { signal });
+        const servers = serversOf(configuration);
+        const made = await rebuildMap(servers, (there?.document.epoch ?? 0n) + 1n, { signal });
+        const author = { author: userInfo().username, comment: message };
+        if (!dryRun) await store.publish(made, author, { check: ownerCheck(servers), signal });
         return made;
       });
       show(output, document);

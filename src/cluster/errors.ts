@@ -6,6 +6,7 @@
  * ├─ MapConflictError        somebody else changed the map meanwhile; nothing was written
  * ├─ MapRefusedError         the map contradicts what the shards say of themselves; `problems` lists where
  * ├─ MapMissingError         the control database holds no map, and there is none on disk
+ * ├─ ServerOutdatedError     a server's shards are not those of the map, as after a restore from an old backup
  * ├─ MigrationsFailedError   migrations failed on some shards; `failures` lists them, the others are done
  * └─ Move…Error              see move/errors.ts
  * ```
@@ -48,6 +49,26 @@ export class MapRefusedError extends HypervaultError {
 export class MapMissingError extends HypervaultError {
   constructor(message: string, options?: HypervaultErrorOptions) {
     super('MAP_MISSING', message, options);
+  }
+}
+
+/**
+ * What a server says of its shards is older than the map, as after a restore from an old backup: nothing is read from it
+ * or written to it before `hypervault fsck` has decided.
+ */
+export class ServerOutdatedError extends HypervaultError {
+  readonly server: string;
+  readonly problems: readonly MapProblem[];
+
+  constructor(server: string, epoch: bigint, problems: readonly MapProblem[]) {
+    const first = problems[0]!;
+    const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
+    super(
+      'SERVER_OUTDATED',
+      `${server} does not fit the shard map of epoch ${epoch}, as after a restore from an old backup: ${first.message}${more}; look with hypervault fsck, which can retire what is out of date`,
+    );
+    this.server = server;
+    this.problems = problems;
   }
 }
 

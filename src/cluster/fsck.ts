@@ -93,7 +93,7 @@ function ofMappedShard(
       problem(
         'double',
         server,
-        `shard ${shardId} has two owners: ${names}; the one of the lower epoch must be retired`,
+        `shard ${shardId} has two owners: ${names}; retire the one of the lower epoch with hypervault fsck --retire SERVER`,
       ),
     ];
   }
@@ -110,7 +110,11 @@ function ofMappedShard(
   if (here === undefined) {
     if (away.has(server)) return [];
     return [
-      problem('missing', server, `shard ${shardId} should be on ${server} and is not; make it with hypervault init`),
+      problem(
+        'missing',
+        server,
+        `shard ${shardId} should be on ${server} and is not; restore it, or make it anew and empty with hypervault init --make-missing`,
+      ),
     ];
   }
   if (owner === undefined) {

@@ -5,7 +5,13 @@
  */
 
 export { connectionBudget, type ServerBudget } from './connection-budget.ts';
-export { MapConflictError, MapMissingError, MapRefusedError, MigrationsFailedError } from './errors.ts';
+export {
+  MapConflictError,
+  MapMissingError,
+  MapRefusedError,
+  MigrationsFailedError,
+  ServerOutdatedError,
+} from './errors.ts';
 export { type FsckResult, fsck, type MapProblem, type MapProblemKind } from './fsck.ts';
 export { type InitOptions, type InitResult, initCluster } from './init.ts';
 export { LiveShardMap, type LiveShardMapOptions, liveShardMap } from './live-shard-map.ts';
@@ -39,7 +45,9 @@ export {
   revertMoves,
   type StepPhase,
 } from './move/index.ts';
+export { type MapCheck, ownerCheck } from './owner-check.ts';
 export { rebuildMap } from './rebuild-map.ts';
+export { retireOutdated } from './retire.ts';
 export {
   type ClusterServerReport,
   type ClusterStatus,

@@ -2,9 +2,10 @@ import type { ConnectionSettings } from '../core/index.ts';
 import { type ConnectionEntry, type InstallOptions, type InstallResult, install, shardMapOf } from '../core/index.ts';
 import { ConfigurationError } from '../errors.ts';
 import { MapRefusedError } from './errors.ts';
-import { compare } from './fsck.ts';
+import { compare, fsck } from './fsck.ts';
 import { documentOf, type MapDocument } from './map-document.ts';
 import { type MapAuthor, MapStore } from './map-store.ts';
+import { ownerCheck } from './owner-check.ts';
 import { onServer, readOwners } from './owners.ts';
 
 /** How a cluster is made, or brought up to date. */
@@ -12,6 +13,11 @@ export interface InitOptions extends Omit<InstallOptions, 'modules'> {
   /** Further modules whose SQL is applied. `core` and `cluster` always are. @default [] */
   readonly modules?: readonly string[] | undefined;
   readonly author?: string | undefined;
+  /**
+   * Makes shards anew, and empty, that the map names and that are gone. The map is made when all shards are there: one
+   * that is missing after that was lost. @default false
+   */
+  readonly makeMissing?: boolean | undefined;
 }
 
 /** What an initialisation has become. */
@@ -25,27 +31,29 @@ export interface InitResult extends InstallResult {
  * Makes the shards of all servers, writes into each who owns it, and publishes the first map. May be run again: what is
  * there stays, and a map that is there is left as it is.
  *
- * @throws ConfigurationError when an entry has no name; MapRefusedError when shards belong to somebody else; what
- *   `install` throws
+ * @throws ConfigurationError when an entry has no name; MapRefusedError when shards belong to somebody else, or are gone;
+ *   what `install` throws
  */
 export async function initCluster(
   connections: readonly ConnectionEntry[],
   control: ConnectionSettings,
-  { modules = [], author = 'hypervault init', ...options }: InitOptions = {},
+  { modules = [], author = 'hypervault init', makeMissing = false, ...options }: InitOptions = {},
 ): Promise<InitResult> {
   for (const entry of connections) {
     if (entry.name === undefined) {
       throw new ConfigurationError('initCluster: every server needs a name; the map and the shards know it by that');
     }
   }
+  const others = modules.filter((module) => module !== 'core' && module !== 'cluster');
   const { signal } = options;
-  const installed = await install(connections, { ...options, modules: ['core', 'cluster', ...modules] });
   const map = shardMapOf(connections);
   const servers = Object.fromEntries(map.servers.map(({ name, connection }) => [name, connection]));
   const store = new MapStore(control);
   await store.start();
   try {
     const there = await store.read({ signal });
+    if (there !== null && !makeMissing) await refuseMissing(there.document, servers, signal);
+    const installed = await install(connections, { ...options, modules: ['core', 'cluster', ...others] });
     if (there !== null) return { ...installed, map: there.document, mapMade: false };
     const document = documentOf(map, 1n);
     const refused = compare(
@@ -55,11 +63,22 @@ export async function initCluster(
     if (refused.length > 0) throw new MapRefusedError(refused);
     await claimAll(map.servers, installed.schemaPrefix, document.epoch, signal);
     const authored: MapAuthor = { author, comment: 'the first map' };
-    await store.publish(document, authored, { signal });
+    await store.publish(document, authored, { check: ownerCheck(servers), signal });
     return { ...installed, map: document, mapMade: true };
   } finally {
     await store.stop();
   }
+}
+
+/** @throws MapRefusedError when a shard that was there is gone: an empty one in its place would hide that */
+async function refuseMissing(
+  document: MapDocument,
+  servers: Readonly<Record<string, ConnectionSettings>>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { problems } = await fsck(document, servers, { signal });
+  const missing = problems.filter(({ kind }) => kind === 'missing');
+  if (missing.length > 0) throw new MapRefusedError(missing);
 }
 
 /** Writes into every shard which server owns it. */

@@ -1,13 +1,16 @@
+import type { Client } from 'pg';
 import type { ConnectionSettings, Logger, ShardMap, ShardMapSource } from '../core/index.ts';
 import { ConfigurationError } from '../errors.ts';
 import { Backoff } from '../internal/backoff.ts';
 import { assertKnownKeys } from '../internal/known-keys.ts';
 import { sleep } from '../internal/sleep.ts';
 import { CommitKeeper, type CommitMirror } from '../kv/index.ts';
-import { MapMissingError } from './errors.ts';
+import { MapMissingError, ServerOutdatedError } from './errors.ts';
 import { MapCache } from './map-cache.ts';
 import { type MapDocument, mapOf, parseMapDocument } from './map-document.ts';
 import { MAP_KEY, MAP_NAMESPACE, MapStore } from './map-store.ts';
+import { misfits } from './misfits.ts';
+import { ownersOn } from './owners.ts';
 
 /** How a program follows the shard map. */
 export interface LiveShardMapOptions {
@@ -82,6 +85,16 @@ export class LiveShardMap implements ShardMapSource {
       this.#options.logger?.warn({ error }, 'the control database could not be asked for the shard map');
     }
     return this.current;
+  }
+
+  /** Compares what a server says of its shards with the map. @throws ServerOutdatedError */
+  async admit(server: string, client: Client): Promise<void> {
+    const owners = await ownersOn(client, server);
+    if (owners === undefined || misfits(server, this.current, owners).length === 0) return;
+    // A map that is old would blame a server that is right.
+    const map = await this.refresh();
+    const problems = misfits(server, map, (await ownersOn(client, server)) ?? []);
+    if (problems.length > 0) throw new ServerOutdatedError(server, map.epoch, problems);
   }
 
   /** @internal */

@@ -2,6 +2,7 @@ import type { ConnectionSettings } from '../core/index.ts';
 import { type Commit, CommitOrderingError, PostgresCommitStorage } from '../kv/index.ts';
 import { MapConflictError } from './errors.ts';
 import { formatMapDocument, type MapDocument, parseMapDocument } from './map-document.ts';
+import type { MapCheck } from './owner-check.ts';
 
 /** The namespace of our own settings in the control database, and the key of the map in it. */
 export const MAP_NAMESPACE = 'hypervault';
@@ -45,16 +46,19 @@ export class MapStore {
   /**
    * Puts a map in place of the one with the epoch below its own.
    *
-   * @throws MapConflictError when the newest map is another one
+   * @param options.check - asked before the map is saved, e.g. `ownerCheck(servers)`
+   * @throws MapConflictError when the newest map is another one; what the check throws, e.g. MapRefusedError
    */
   async publish(
     document: MapDocument,
     { author, comment }: MapAuthor,
-    { signal }: { signal?: AbortSignal | undefined } = {},
+    { check, signal }: { check?: MapCheck | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
     const head = await this.#storage.get(MAP_KEY, undefined, { signal });
-    const current = head === null || head.payload === null ? 0n : versionOf(head).document.epoch;
+    const previous = head === null || head.payload === null ? undefined : versionOf(head).document;
+    const current = previous?.epoch ?? 0n;
     if (document.epoch !== current + 1n) throw new MapConflictError(document.epoch - 1n, current);
+    await check?.(document, previous, { signal });
     const payload = formatMapDocument(document);
     try {
       await this.#storage.save(

@@ -46,7 +46,7 @@ export function readOwners(
   return Promise.all(
     Object.entries(servers).map(async ([server, connection]): Promise<OwnersOfServer> => {
       try {
-        return { server, owners: await onServer(connection, (client) => ownersOn(client, server), signal) };
+        return { server, owners: (await onServer(connection, (client) => ownersOn(client, server), signal)) ?? [] };
       } catch (error) {
         if (signal?.aborted) throw error;
         return { server, error };
@@ -55,15 +55,16 @@ export function readOwners(
   );
 }
 
-async function ownersOn(client: Client, on: string): Promise<Owner[]> {
+/** What the shards on a server say of themselves; `undefined` when it was never installed with this module. */
+export async function ownersOn(client: Client, on: string): Promise<Owner[] | undefined> {
   try {
     const { rows } = await client.query<{ shard: number; server: string | null; epoch: string }>(
       'select shard, server, epoch from hypervault.owners()',
     );
     return rows.map(({ shard, server, epoch }) => ({ shardId: shard, on, owner: server, epoch: BigInt(epoch) }));
   } catch (error) {
-    // A server that holds no shards, the control server say, was never installed with this module.
-    if (NOT_INSTALLED.has(sqlStateOf(error))) return [];
+    // A server that holds no shards, the control server say.
+    if (NOT_INSTALLED.has(sqlStateOf(error))) return undefined;
     throw error;
   }
 }

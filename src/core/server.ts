@@ -62,7 +62,7 @@ export class Server {
   readonly #holders: LaneHolder[] = [];
   /** How entities are read and written on this server. */
   readonly entities: EntitySources;
-  #contact: Promise<void> | undefined;
+  #contact: { readonly startedAt: string; readonly checked: Promise<void> } | undefined;
   #facts: SessionFacts | undefined;
   #learning: Promise<void> | undefined;
   #outstanding = 0;
@@ -228,16 +228,24 @@ export class Server {
     const client = await this.endpoint.connect(how);
     try {
       this.#facts = await prepareSession(client);
-      this.#contact ??= this.#host.contact(this, client).catch((error: unknown) => {
-        this.#contact = undefined;
-        throw error;
-      });
-      await this.#contact;
+      await this.#contactOnce(client, this.#facts);
       return client;
     } catch (error) {
       void client.end().catch(() => {});
       throw error;
     }
+  }
+
+  /** Checks the server when it is met for the first time, and when it was started anew: it may be another one by then. */
+  #contactOnce(client: Client, { startedAt }: SessionFacts): Promise<void> {
+    if (this.#contact?.startedAt !== startedAt) {
+      const contact = { startedAt, checked: this.#host.contact(this, client) };
+      this.#contact = contact;
+      contact.checked.catch(() => {
+        if (this.#contact === contact) this.#contact = undefined;
+      });
+    }
+    return this.#contact.checked;
   }
 
   /** Runs one statement on a client of its own; rows come as arrays. */

@@ -98,6 +98,7 @@ export class Servers implements ServerHost {
   async contact(server: Server, client: Client): Promise<void> {
     const { epoch, schemaPrefix, slots, firstShard } = this.#options;
     const settings = await checkServer(client, { epoch, schemaPrefix, slots, firstShard }, server.name);
+    await this.#source.admit?.(server.name, client);
     if (settings.slots === undefined || settings.firstShard === undefined) return;
     this.#routing ??= { slots: settings.slots, firstShard: settings.firstShard };
     if (settings.slots === this.#routing.slots && settings.firstShard === this.#routing.firstShard) return;

@@ -8,6 +8,8 @@ export interface SessionFacts {
   readonly hstoreOid: number | undefined;
   /** The search path the role or the database asks for, without any shard. */
   readonly searchPath: string;
+  /** When the server was started, as text: another one is another server, or the same after a crash or a restore. */
+  readonly startedAt: string;
   /** A pooler answers in the server's place: what one statement sets, the next may not find. */
   readonly pooled: boolean;
 }
@@ -18,6 +20,7 @@ const facts = new WeakMap<Client, SessionFacts>();
 const LOOK = `
 select pg_backend_pid() as pid,
        current_setting('search_path') as search_path,
+       date_part('epoch', pg_postmaster_start_time())::text as started_at,
        t.oid::int8 as hstore_oid,
        n.nspname as hstore_schema
   from (values (1)) as one (row)
@@ -33,6 +36,7 @@ select pg_backend_pid() as pid,
 interface Looked {
   readonly pid: number;
   readonly search_path: string;
+  readonly started_at: string;
   readonly hstore_oid: string | null;
   readonly hstore_schema: string | null;
 }
@@ -47,6 +51,7 @@ export async function prepareSession(client: Client): Promise<SessionFacts> {
     hstoreOid,
     hstoreSchema: row.hstore_schema ?? undefined,
     searchPath: row.search_path,
+    startedAt: row.started_at,
     // A pooler makes up the process id it tells its clients, so a difference gives it away.
     pooled: row.pid !== (client as unknown as { processID: number }).processID,
   };

@@ -1,3 +1,4 @@
+import type { Client } from 'pg';
 import type { ShardMap } from './shard-map.ts';
 
 /**
@@ -11,6 +12,11 @@ export interface ShardMapSource {
   changed(listener: (map: ShardMap) => void): () => void;
   /** Asks for the newest map there is, e.g. after a shard was not found where `current` says. */
   refresh(options?: { readonly signal?: AbortSignal | undefined }): Promise<ShardMap>;
+  /**
+   * Asked at the first contact with a server, and again after it was started anew; what it throws keeps the program off.
+   * The place to find out that a server's shards are not those of the map.
+   */
+  admit?(server: string, client: Client): Promise<void>;
 }
 
 /** A source whose map never changes. */

@@ -72,6 +72,7 @@ test('a datastore over the live map follows a change without a restart', async (
   onTestFinished(() => db.disconnect({ deadlineMs: 1_000 }));
   expect((await db.put(4, 1, { a: '1' })).shardId).toBe(4);
   await b.query(`create schema shard0004; create table shard0004.entities (like shard0005.entities including all);
+    create table shard0004.hv_owner as select * from shard0005.hv_owner;
     create sequence shard0004.table_id_seq;
     create function shard0004.next_id() returns bigint language sql as $$ select hypervault.next_id('shard0004.table_id_seq', 4) $$`);
   await store.publish(NEXT, ME);

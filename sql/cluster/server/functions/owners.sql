@@ -1,9 +1,12 @@
 -- What every shard on this server says of itself: which server owns it, since which epoch of the map. A shard is a schema
--- with an owner row, named by the prefix of this installation and four digits. Takes no lock that others notice.
+-- with an owner row, named by the prefix of this installation and four digits. Runs as the owner of the installation: a
+-- program may ask about a shard that it may use no more. Takes no lock that others notice.
 create or replace function hypervault.owners()
 returns table (shard integer, server text, epoch bigint)
 language plpgsql
 stable
+security definer
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   _prefix text := (select settings.prefix from hypervault.settings);

@@ -1,0 +1,57 @@
+import { type ConnectionSettings, schemaName } from '../core/index.ts';
+import { ConfigurationError } from '../errors.ts';
+import { MapRefusedError } from './errors.ts';
+import type { MapProblem } from './fsck.ts';
+import { type MapDocument, mapOf } from './map-document.ts';
+import { type Owner, onServer, readOwners } from './owners.ts';
+
+/**
+ * Decides between two owners of a shard, as after a restore from an old backup: the copies on `server` that take
+ * themselves for shards which the map gives to others, and are older than those, are retired. They stay as they are
+ * otherwise, and are left over for the janitor.
+ *
+ * @returns the shards that were retired, ascending
+ * @throws ConfigurationError for an unknown server; MapRefusedError when one of its copies is not older than the shard
+ *   the map names: nothing was done then
+ */
+export async function retireOutdated(
+  server: string,
+  document: MapDocument,
+  servers: Readonly<Record<string, ConnectionSettings>>,
+  { schemaPrefix = 'shard', signal }: { schemaPrefix?: string | undefined; signal?: AbortSignal | undefined } = {},
+): Promise<number[]> {
+  const connection = servers[server];
+  if (connection === undefined) {
+    const names = Object.keys(servers).join(', ');
+    throw new ConfigurationError(`there is no server ${JSON.stringify(server)}; servers: ${names}`);
+  }
+  const map = mapOf(document, servers);
+  const found = (await readOwners(servers, { signal })).flatMap(({ owners = [] }) => owners);
+  const problems: MapProblem[] = [];
+  const pairs: { readonly stale: Owner; readonly truth: Owner }[] = [];
+  for (const stale of found.filter(({ on, owner }) => on === server && owner === server)) {
+    const { shardId } = stale;
+    const owner = map.has(shardId) ? map.serverOf(shardId).name : server;
+    if (owner === server) continue;
+    const truth = found.find((copy) => copy.shardId === shardId && copy.on === owner && copy.owner === owner);
+    if (truth !== undefined && truth.epoch > stale.epoch) {
+      pairs.push({ stale, truth });
+    } else {
+      const there = truth === undefined ? 'does not own it' : `owns it since epoch ${truth.epoch}`;
+      const message = `shard ${shardId} on ${server} is of epoch ${stale.epoch}, and ${owner} ${there}: nobody can know which is right`;
+      problems.push({ kind: 'double', shardId, server, message });
+    }
+  }
+  if (problems.length > 0) throw new MapRefusedError(problems);
+  await onServer(
+    connection,
+    async (client) => {
+      for (const { stale, truth } of pairs) {
+        const schema = schemaName(schemaPrefix, stale.shardId);
+        await client.query('select hypervault.retire($1, $2, $3)', [schema, truth.owner, truth.epoch.toString()]);
+      }
+    },
+    signal,
+  );
+  return pairs.map(({ stale }) => stale.shardId).sort((a, b) => a - b);
+}
