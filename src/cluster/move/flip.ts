@@ -1,7 +1,8 @@
 import { formatShardRanges, parseShardRanges, shardsOf } from '../../core/index.ts';
 import { quoteIdentifier } from '../../internal/quote.ts';
-import { MapConflictError, MapMissingError } from '../errors.ts';
+import { MapConflictError, MapMissingError, MapRefusedError } from '../errors.ts';
 import type { MapDocument } from '../map-document.ts';
+import { contradictions, type MapCheck } from '../owner-check.ts';
 import { MoveStateError } from './errors.ts';
 import { setUsage } from './grants.ts';
 import type { Moving, Passage } from './moving.ts';
@@ -43,13 +44,31 @@ export async function flipMap(moving: Moving, { from, to }: Passage): Promise<bi
     const next = withShardMoved(document, shardId, from.name, to.name);
     try {
       const comment = `move ${row.id}: shard ${shardId} from ${from.name} to ${to.name}`;
-      await store.publish(next, { author: options.author, comment }, { signal });
+      await store.publish(
+        next,
+        { author: options.author, comment },
+        { check: fenceCheck(moving, { from, to }), signal },
+      );
       return next.epoch;
     } catch (error) {
       // Another shard was moved meanwhile: the next epoch does as well, it is only higher than the fence's.
       if (!(error instanceof MapConflictError)) throw error;
     }
   }
+}
+
+/** The map may say only what the copies say: the fence names the new owner. */
+function fenceCheck({ schema, shardId }: Moving, { from, to }: Pick<Passage, 'from' | 'to'>): MapCheck {
+  return async (next, previous) => {
+    const copies = await Promise.all(
+      [from, to].map(async (party) => ({ on: party.name, row: await ownerOf(party, schema) })),
+    );
+    const found = copies.flatMap(({ on, row }) =>
+      row === undefined ? [] : [{ shardId, on, owner: row.server, epoch: row.epoch }],
+    );
+    const problems = contradictions(next, previous, found);
+    if (problems.length > 0) throw new MapRefusedError(problems);
+  };
 }
 
 /**

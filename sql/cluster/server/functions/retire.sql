@@ -13,9 +13,7 @@ begin
   if _found is null or _found >= retire.epoch then
     return false;
   end if;
-  if to_regprocedure('hypervault.fence(text, text, bigint)') is not null then
-    perform hypervault.fence(retire.schema, retire.server, retire.epoch);
-  end if;
+  perform hypervault.fence(retire.schema, retire.server, retire.epoch);
   return hypervault.claim(retire.schema, retire.server, retire.epoch);
 end
 $$;
