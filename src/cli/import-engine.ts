@@ -1,5 +1,5 @@
-import type { Command } from 'commander';
-import { ReplicaEngine } from '../import/index.ts';
+import { type Command, Option } from 'commander';
+import { NOTICE_LEVELS, type NoticeLevel, ReplicaEngine } from '../import/index.ts';
 import { type CliContext, subcommand, withConfig } from './context.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -8,11 +8,15 @@ export interface ImportOptions {
   readonly config?: string;
   readonly source?: string;
   readonly json?: boolean;
+  readonly debug?: boolean;
+  readonly rollbarLevel?: NoticeLevel;
 }
 
 /** A subcommand of `hypervault import` that reads the configuration. */
 export function importCommand(group: Command, name: string): Command {
-  return withConfig(subcommand(group, name));
+  return withConfig(subcommand(group, name))
+    .option('--debug', 'log everything')
+    .addOption(new Option('--rollbar-level <level>', 'the least that Rollbar hears of').choices(NOTICE_LEVELS));
 }
 
 /** One that works on a source of it. */
@@ -28,13 +32,21 @@ export async function withEngine(
   options: ImportOptions,
   { environment, output }: CliContext,
   work: (engine: ReplicaEngine) => Promise<void>,
+  /** Name of the daemon that this process is. */
+  daemon?: string,
 ): Promise<void> {
   const config = options.config ?? environment.HYPERVAULT_CONFIG;
   if (config === undefined) throw new UsageError('name the configuration file with --config, or in HYPERVAULT_CONFIG');
   const warn = (message: string): void => output.warn(message);
   const note = (message: string): void => output.note(message);
-  const logger = { debug: () => {}, info: note, warn, error: warn };
-  const engine = new ReplicaEngine({ config, environment, logger });
+  const engine = new ReplicaEngine({
+    config,
+    environment,
+    logger: { debug: note, info: note, warn, error: warn },
+    ...(options.debug && { logLevel: 'debug' }),
+    rollbarLevel: options.rollbarLevel,
+    daemon,
+  });
   try {
     await work(engine);
   } finally {

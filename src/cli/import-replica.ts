@@ -1,9 +1,14 @@
+import { Option } from 'commander';
 import type { CliContext, DefineCommand } from './context.ts';
+import { startDaemon, tellStarter } from './daemon.ts';
 import { confirm } from './import-catalogue.ts';
 import { type ImportOptions, importCommand, sourceCommand, sourceOf, withEngine } from './import-engine.ts';
+import { UsageError } from './usage-error.ts';
 
 interface ReplicaOptions extends ImportOptions {
   readonly full?: boolean;
+  readonly daemon?: boolean;
+  readonly asDaemon?: boolean;
   readonly yes?: boolean;
   readonly force?: boolean;
 }
@@ -12,7 +17,6 @@ interface ReplicaOptions extends ImportOptions {
 export const defineImportReplica: DefineCommand = (group, context) => {
   const { output, signal } = context;
   const workers = [
-    ['start-replica', 'replicate, in the foreground, until stopped', 'startReplica'],
     ['read-replica', 'only read, into a log in the control database', 'readReplica'],
     ['replay-replica', 'only apply what read-replica has read', 'replayReplica'],
   ] as const;
@@ -27,6 +31,11 @@ export const defineImportReplica: DefineCommand = (group, context) => {
         }),
       );
   }
+  sourceCommand(group, 'start-replica')
+    .description('replicate until stopped, in the foreground or as a daemon')
+    .option('--daemon', 'without a terminal: with a log in log_dir, its process id in pid_dir; ends with stop-replica')
+    .addOption(new Option('--as-daemon', 'this process is the daemon').hideHelp())
+    .action((options: ReplicaOptions) => (options.asDaemon ? beDaemon(options, context) : start(options, context)));
   sourceCommand(group, 'stop-replica')
     .description('stop the process that replicates a source, wherever it runs')
     .action((options: ReplicaOptions) =>
@@ -78,6 +87,41 @@ export const defineImportReplica: DefineCommand = (group, context) => {
       }),
     );
 };
+
+async function start(options: ReplicaOptions, context: CliContext): Promise<void> {
+  const { output, signal } = context;
+  if (options.daemon && options.debug) throw new UsageError('--debug shows what happens, which --daemon cannot');
+  await withEngine(options, context, async (engine) => {
+    warnOfRoot(context);
+    const source = await sourceOf(engine, options);
+    if (!options.daemon) {
+      await engine.startReplica(source, { signal, onStarted: () => output.note(`${source}: running`) });
+      return;
+    }
+    const { log, pid: pidFile } = await engine.daemonFiles(source);
+    const config = options.config === undefined ? [] : ['--config', options.config];
+    const level = options.rollbarLevel === undefined ? [] : ['--rollbar-level', options.rollbarLevel];
+    const words = ['import', 'start-replica', '--as-daemon', '--source', source, ...config, ...level];
+    const pid = await startDaemon(words, context);
+    output.value({ source, pid, log, pidFile }, () => `${source}: running as process ${pid}, its log is ${log}`);
+  });
+}
+
+async function beDaemon(options: ReplicaOptions, context: CliContext): Promise<void> {
+  const { signal } = context;
+  const source = options.source!;
+  try {
+    await withEngine(
+      options,
+      context,
+      (engine) => engine.startReplica(source, { signal, onStarted: () => void tellStarter({ started: true }) }),
+      source,
+    );
+  } catch (error) {
+    await tellStarter({ failed: error instanceof Error ? error.message : String(error) });
+    throw error;
+  }
+}
 
 function warnOfRoot({ output }: CliContext): void {
   if (process.getuid?.() === 0) output.warn('running as root, which a replica needs no right of');

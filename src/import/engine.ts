@@ -17,6 +17,7 @@ import { type StopOptions, stopAllReplicas, stopReplica } from './commands/stop-
 import { type MappingChange, updateSchemaMappings } from './commands/update-schema-mappings.ts';
 import { type UpgradeResult, upgradeReplicaSchema } from './commands/upgrade-replica-schema.ts';
 import type { Problem } from './errors.ts';
+import { filesOf } from './log/own-files.ts';
 import { type ReplicaEngineOptions, resolveReplicaEngineOptions } from './options.ts';
 
 /**
@@ -168,6 +169,12 @@ export class ReplicaEngine {
   async showConfig(): Promise<Record<string, unknown>> {
     const { context } = await this.#open();
     return showConfig(context);
+  }
+
+  /** Where a daemon of that name keeps its log and its process id. */
+  async daemonFiles(name: string): Promise<{ readonly log: string; readonly pid: string }> {
+    const { context } = await this.#open();
+    return filesOf(context.config, name);
   }
 
   /** Everything that stands against copying a source, and what will be different. Changes nothing. */

@@ -23,6 +23,7 @@ export {
   UnrepresentableValueError,
 } from './errors.ts';
 export type { ImportLog } from './log/import-log.ts';
-export type { Notice, NoticeTarget } from './notify/notifier.ts';
+export { LOG_LEVELS, type LogLevel } from './log/levels.ts';
+export { NOTICE_LEVELS, type Notice, type NoticeLevel, type NoticeTarget } from './notify/notifier.ts';
 export type { ReplicaEngineOptions } from './options.ts';
 export type { CopyProgress } from './snapshot/progress.ts';

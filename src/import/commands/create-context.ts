@@ -2,9 +2,13 @@ import type { Client } from 'pg';
 import { SchemaError } from '../../errors.ts';
 import { SQLSTATE, sqlStateOf } from '../../internal/sqlstate.ts';
 import { Servers } from '../catalogue/servers.ts';
+import type { ImportConfig } from '../config/import-config.ts';
 import { readImportConfig } from '../config/read-config.ts';
-import { SILENT } from '../log/import-log.ts';
-import { Notifier } from '../notify/notifier.ts';
+import { levelled } from '../log/levels.ts';
+import { openLogFile, writePidFile } from '../log/own-files.ts';
+import { atLeast, type NoticeTarget, Notifier } from '../notify/notifier.ts';
+import { rollbar } from '../notify/rollbar.ts';
+import { webhook } from '../notify/webhook.ts';
 import type { ReplicaEngineOptions } from '../options.ts';
 import { Places } from '../route/places.ts';
 import type { EngineContext } from './context.ts';
@@ -18,7 +22,14 @@ export interface OpenContext {
 /** Reads the configuration and makes what all commands share. Connects to nothing yet. */
 export async function createContext(options: ReplicaEngineOptions): Promise<OpenContext> {
   const config = await readImportConfig(options.config, options.environment);
-  const log = options.logger ?? SILENT;
+  const { daemon, logger } = options;
+  const file = openLogFile(config, daemon);
+  const pidFile = daemon === undefined ? null : writePidFile(config, daemon);
+  const log = levelled(
+    options.logLevel ?? config.logLevel,
+    [logger, file].filter((one) => one !== null && one !== undefined),
+  );
+  const notifier = new Notifier(noticeTargets(config, options), log);
   for (const warning of config.warnings) log.warn(warning);
   const servers = new Servers(config.topology);
   const controlPool = servers.endpoint(servers.control).createPool({ max: 4, waitTimeoutMs: 10_000 });
@@ -27,7 +38,7 @@ export async function createContext(options: ReplicaEngineOptions): Promise<Open
     servers,
     places: new Places(config.topology),
     log,
-    notifier: new Notifier(options.onNotice === undefined ? [] : [options.onNotice], log),
+    notifier,
     controlPool,
     control: async (work) => {
       const client = await controlPool.connect();
@@ -43,7 +54,26 @@ export async function createContext(options: ReplicaEngineOptions): Promise<Open
     },
     openSource,
   };
-  return { context, close: () => servers.close() };
+  return {
+    context,
+    close: async () => {
+      await Promise.all([servers.close(), notifier.close()]);
+      pidFile?.remove();
+      file?.close();
+    },
+  };
+}
+
+function noticeTargets(
+  config: ImportConfig,
+  { onNotice, rollbarLevel = 'info' }: ReplicaEngineOptions,
+): NoticeTarget[] {
+  const { rollbarKey: key, rollbarEnv: environment, rollbarUrl, webhookUrl } = config;
+  const targets: NoticeTarget[] = onNotice === undefined ? [] : [onNotice];
+  if (key !== null && environment !== null)
+    targets.push(atLeast(rollbarLevel, rollbar({ key, environment, url: rollbarUrl ?? undefined })));
+  if (webhookUrl !== null) targets.push(webhook(webhookUrl));
+  return targets;
 }
 
 /** A catalogue that is not there shows as an undefined table. */

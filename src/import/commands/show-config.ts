@@ -24,6 +24,9 @@ function hidden(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
     Object.entries(value).map(([name, item]) => {
+      // What comes behind the server's name is often a secret
+      if (/^(webhook|rollbar)Url$/.test(name) && typeof item === 'string')
+        return [name, item.replace(/^(\w+:\/\/)(?:[^@/]*@)?([^/?#]*).*$/s, '$1$2/********')];
       if (SECRET.test(name) && item !== null && item !== '') return [name, '********'];
       if (name === 'connectionString' && typeof item === 'string')
         return [name, item.replace(/:[^:@/]*@/, ':********@')];

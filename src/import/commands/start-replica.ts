@@ -60,8 +60,10 @@ async function runWorkers(
       if (source.status !== 'running') await setFlags(client, source, { stopRequested: false, paused: false });
       await setStatus(client, source, 'running');
     });
+    context.log.info(`${name}: replicating (process ${process.pid})`);
     options.onStarted?.();
     await runReplica(context, config, source, options, signal, session);
+    context.log.info(`${name}: stopped`);
     await lock.release();
     await context.control(async (client) => {
       // The other worker may still run somewhere
@@ -77,6 +79,7 @@ async function runWorkers(
         remedy: remedyOf(error),
       });
     });
+    context.log.error(`${name}: ${message}`);
     context.notifier.notify({ level: 'critical', source: name, message, remedy: remedyOf(error) });
     throw error;
   } finally {

@@ -1,6 +1,7 @@
 import type { ResolvedConfiguration } from '../../config/index.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { assertKnownKeys } from '../../internal/known-keys.ts';
+import { LOG_LEVELS, type LogLevel } from '../log/levels.ts';
 import type { TypeOverride } from '../mapping/map-table.ts';
 import { RawSection } from './raw.ts';
 import { resolveSource, type SourceConfig } from './source-config.ts';
@@ -15,19 +16,20 @@ export interface ImportConfig {
   readonly fillfactors: ReadonlyMap<string, number>;
   readonly pidDir: string;
   readonly logDir: string;
-  readonly logDest: 'file' | 'stdout';
+  /** `null`: a daemon writes a file, another process to its terminal. */
+  readonly logDest: 'file' | 'stdout' | null;
   readonly logLevel: LogLevel;
   readonly logDaysKeep: number;
   /** Both set: the Rollbar notifier is on. */
   readonly rollbarKey: string | null;
   readonly rollbarEnv: string | null;
+  /** @default Rollbar's own */
+  readonly rollbarUrl: string | null;
   /** Called with every notice as JSON by HTTP POST. */
   readonly webhookUrl: string | null;
   /** What was found in the file and has no meaning here. */
   readonly warnings: readonly string[];
 }
-
-export type LogLevel = 'debug' | 'info' | 'warning' | 'error';
 
 const GLOBAL_KEYS = [
   'pid_dir',
@@ -37,6 +39,7 @@ const GLOBAL_KEYS = [
   'log_days_keep',
   'rollbar_key',
   'rollbar_env',
+  'rollbar_url',
   'webhook_url',
   'type_override',
   'fillfactor',
@@ -76,13 +79,10 @@ function keysOf(raw: RawSection): object {
   return Object.fromEntries(raw.keys.map((key) => [key, 0]));
 }
 
-/** Keys that are checked and kept, and that nothing acts on yet: said out loud, since a silent notifier is a trap. */
-const WITHOUT_EFFECT = ['rollbar_key', 'rollbar_env', 'webhook_url', 'log_dest', 'log_dir', 'log_days_keep', 'pid_dir'];
-
 function resolve(raw: RawSection, topology: Topology, warnings: string[]): ImportConfig {
-  for (const key of WITHOUT_EFFECT) {
-    if (raw.get(key) !== undefined) warnings.push(`${raw.where}.${key} has no effect in this version`);
-  }
+  // A notifier that is silent without a word is a trap
+  if ((raw.get('rollbar_key') === undefined) !== (raw.get('rollbar_env') === undefined))
+    warnings.push(`${raw.where}: Rollbar is off, for it needs both rollbar_key and rollbar_env`);
   const sources = new Map<string, SourceConfig>();
   const section = raw.section('sources');
   for (const name of section.keys) {
@@ -104,11 +104,12 @@ function resolve(raw: RawSection, topology: Topology, warnings: string[]): Impor
     fillfactors: readFillfactors(raw.section('fillfactor'), warnings),
     pidDir: raw.text('pid_dir') ?? '~/.pg_hypervault/pid/',
     logDir: raw.text('log_dir') ?? '~/.pg_hypervault/logs/',
-    logDest: raw.oneOf('log_dest', ['file', 'stdout']) ?? 'file',
-    logLevel: raw.oneOf('log_level', ['debug', 'info', 'warning', 'error']) ?? 'info',
+    logDest: raw.oneOf<'file' | 'stdout'>('log_dest', ['file', 'stdout']) ?? null,
+    logLevel: raw.oneOf('log_level', LOG_LEVELS) ?? 'info',
     logDaysKeep: raw.number('log_days_keep') ?? 10,
     rollbarKey: raw.text('rollbar_key') ?? null,
     rollbarEnv: raw.text('rollbar_env') ?? null,
+    rollbarUrl: raw.text('rollbar_url') ?? null,
     webhookUrl: raw.text('webhook_url') ?? null,
     warnings,
   };
