@@ -32,6 +32,7 @@ interface Options {
   readonly finish?: boolean;
   readonly list?: boolean;
   readonly wayBack: boolean;
+  readonly verify: boolean;
   readonly acceptStaleReads?: boolean;
   readonly maxPauseMs: number;
   readonly maxLagMs: number;
@@ -60,6 +61,7 @@ export const defineMove: DefineCommand = (command, context) => {
     .option('--finish', 'confirm moves: the way back ends and the old copies go')
     .option('--list', 'show the journal of moves')
     .option('--no-way-back', 'confirm each move at once')
+    .option('--no-verify', 'do not compare the copies before the flip')
     .option('--accept-stale-reads', 'move although programs use the shards as their owner or as superusers')
     .option('--max-pause-ms <n>', 'longest wait inside a pause', wholeNumber('--max-pause-ms', 1, 60_000), 500)
     .option('--max-lag-ms <n>', 'largest lag at which a pause is tried', wholeNumber('--max-lag-ms', 1, 60_000), 250)
@@ -121,7 +123,7 @@ async function plan(
 
 async function withProgress(
   context: CliContext,
-  { wayBack, acceptStaleReads, maxPauseMs, maxLagMs, pauseWithinMs }: Options,
+  { wayBack, verify, acceptStaleReads, maxPauseMs, maxLagMs, pauseWithinMs }: Options,
   run: (options: MoveOptions) => Promise<MoveRow[]>,
 ): Promise<MoveRow[]> {
   const progress = moveProgress(context.output);
@@ -129,6 +131,7 @@ async function withProgress(
     return await run({
       author: userInfo().username,
       wayBack,
+      verify,
       acceptStaleReads,
       maxPauseMs,
       maxLagMs,

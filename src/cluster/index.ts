@@ -20,8 +20,6 @@ export { type MapAuthor, MapStore, type MapVersion, readMap } from './map-store.
 export { type MigrateOptions, type MigrateProgress, type MigrateResult, migrate, migrationStatus } from './migrate.ts';
 export {
   abortMoves,
-  type CompareCopies,
-  type CopiesCompared,
   finishMoves,
   listMoves,
   MOVE_STEPS,

@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { finishMoves, MOVE_STEPS, moveShards } from '../../src/cluster/index.ts';
-import type { TestDatabase } from '../support/database.ts';
-import { movableCluster } from '../support/movable-cluster.ts';
+import { movableCluster, type ShardDatabase } from '../support/movable-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { lostOf, startWriters } from './writers.ts';
 
@@ -58,7 +57,7 @@ test('a shard moves with its entities, tables, sequences, and nothing is left be
   expect(await cluster.leftovers()).toEqual([]);
 });
 
-async function rowsOn(database: TestDatabase): Promise<number> {
+async function rowsOn(database: ShardDatabase): Promise<number> {
   return (await database.query('select count(*)::int as n from shard0002.entities')).rows[0].n;
 }
 

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
 import type { LiveShardMapOptions } from '../../src/cluster/index.ts';
 import type { ConnectionEntry } from '../../src/core/index.ts';
-import type { TestDatabase } from '../support/database.ts';
+import type { ShardDatabase } from '../support/movable-cluster.ts';
 
 export interface WriterOptions {
   /** Follows the live map; or `connections`, a map that never changes. */
@@ -60,7 +60,7 @@ export async function startWriters(options: WriterOptions): Promise<{ stop: () =
 }
 
 /** What was acknowledged and is not on the shard's server: nothing, if all is well. */
-export async function lostOf(database: TestDatabase, schema: string, { acked }: WriterReport): Promise<string[]> {
+export async function lostOf(database: ShardDatabase, schema: string, { acked }: WriterReport): Promise<string[]> {
   const { rows } = await database.query(`select id::text, body->'n' as n from ${schema}.entities`);
   const there = new Map(rows.map(({ id, n }) => [id as string, Number(n)]));
   const lost: string[] = [];

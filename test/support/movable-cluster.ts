@@ -6,10 +6,30 @@ import { Datastore, type DatastoreOptions, shardMapOf } from '../../src/core/ind
 import { freshDatabase, freshDatabases, type TestDatabase } from './database.ts';
 import { waitFor } from './wait-for.ts';
 
+/** As much of a database as these tests need. */
+export type ShardDatabase = Pick<TestDatabase, 'connection' | 'query'>;
+
+/** A database of a server of the test's own. */
+export function databaseOf(connection: TestDatabase['connection']): ShardDatabase {
+  return {
+    connection,
+    query: async (text, values) => {
+      const client = new pg.Client(connection);
+      client.on('error', () => {});
+      await client.connect();
+      try {
+        return await client.query(text, values);
+      } finally {
+        await client.end();
+      }
+    },
+  };
+}
+
 export interface MovableCluster {
-  readonly a: TestDatabase;
-  readonly b: TestDatabase;
-  readonly control: TestDatabase;
+  readonly a: ShardDatabase;
+  readonly b: ShardDatabase;
+  readonly control: ShardDatabase;
   readonly setting: MoveSetting;
   /** A datastore over the live map, disconnected with the test. */
   datastore(options?: DatastoreOptions): Promise<Datastore>;
@@ -21,15 +41,23 @@ export interface MovableCluster {
   owners(shardId: number): Promise<string[]>;
 }
 
-/** Shards 1–2 on `a`, 3–4 on `b`. */
-export async function movableCluster({ modules = [] }: { modules?: readonly string[] } = {}): Promise<MovableCluster> {
-  const [a, b] = await freshDatabases();
-  const control = await freshDatabase();
+/** Shards 1–2 on `a`, 3–4 on `b`; `shards` gives others. */
+export async function movableCluster({
+  modules = [],
+  shards = ['1-3', '3-5'],
+  databases,
+}: {
+  modules?: readonly string[];
+  shards?: readonly [string, string];
+  /** Of a test's own servers: a, b, control. @default fresh ones on the run's servers */
+  databases?: readonly [ShardDatabase, ShardDatabase, ShardDatabase];
+} = {}): Promise<MovableCluster> {
+  const [a, b, control] = databases ?? [...(await freshDatabases()), await freshDatabase()];
   // Before the databases are dropped: a slot or a subscription would keep them.
-  onTestFinished(() => removeLinks([a, b]));
+  if (databases === undefined) onTestFinished(() => removeLinks([a, b]));
   const connections = [
-    { ...a.connection, name: 'a', shards: '1-3' },
-    { ...b.connection, name: 'b', shards: '3-5' },
+    { ...a.connection, name: 'a', shards: shards[0] },
+    { ...b.connection, name: 'b', shards: shards[1] },
   ];
   await initCluster(connections, control.connection, { modules });
   const servers = { a: a.connection, b: b.connection };
@@ -61,7 +89,7 @@ export async function movableCluster({ modules = [] }: { modules?: readonly stri
   };
 }
 
-async function leftOn(database: TestDatabase, name: string): Promise<string[]> {
+async function leftOn(database: ShardDatabase, name: string): Promise<string[]> {
   const { rows } = await database.query(`
     select 'slot ' || slot_name as what from pg_replication_slots where database = current_database()
     union all
@@ -80,7 +108,7 @@ async function leftOn(database: TestDatabase, name: string): Promise<string[]> {
   return rows.map(({ what }) => `${name}: ${what}`);
 }
 
-async function removeLinks(databases: readonly TestDatabase[]): Promise<void> {
+async function removeLinks(databases: readonly ShardDatabase[]): Promise<void> {
   for (const { connection } of databases) {
     const client = new pg.Client(connection);
     await client.connect();

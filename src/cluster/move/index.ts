@@ -14,4 +14,3 @@ export {
 export type { MoveOptions, MoveProgress, MoveSetting } from './options.ts';
 export type { PreflightProblem } from './preflight.ts';
 export { MOVE_STEPS, type MoveState, type MoveStep, type StepPhase } from './steps.ts';
-export type { CompareCopies, CopiesCompared } from './verify-step.ts';

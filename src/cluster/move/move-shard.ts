@@ -14,6 +14,7 @@ import { preflight } from './preflight.ts';
 import { makeSkeleton } from './skeleton.ts';
 import type { MoveStep } from './steps.ts';
 import { assertSameStructure } from './structure.ts';
+import { verifyCopies } from './verify-step.ts';
 import { turnAround } from './way-back.ts';
 
 /** Takes a shard to its new server, from wherever an earlier run has left it, up to the way back. */
@@ -30,7 +31,7 @@ export async function moveForward(moving: Moving): Promise<void> {
     await once('publish', () => publishShard(moving));
     await once('copy', () => copyRows(moving));
     await once('build', () => buildRest(moving));
-    await once('verify', () => compare(moving));
+    await once('verify', () => verifyCopies(moving));
     await moving.step('gate', () => passGate(moving, moving.forward));
   } else {
     await freeze(moving);
@@ -137,24 +138,6 @@ async function check(moving: Moving, resumed: boolean): Promise<void> {
 async function freeze({ source, target, shardId }: Moving): Promise<void> {
   for (const { client, name } of [source, target]) await lockShard(client, 'shard', shardId, name);
   await applySchema(source.client, { module: 'cluster', scope: 'server', schema: 'hypervault' });
-}
-
-async function compare(moving: Moving): Promise<{ rows: string } | undefined> {
-  const { options, source, target, schema, shardId, objects, signal } = moving;
-  if (options.compareCopies === undefined) return undefined;
-  const { rows, differences } = await options.compareCopies({
-    shardId,
-    schema,
-    tables: objects.tables ?? [],
-    source: source.connection,
-    target: target.connection,
-    signal,
-  });
-  if (differences.length === 0) return { rows: rows.toString() };
-  throw new MoveStalledError(
-    shardId,
-    `the copies differ: ${differences.slice(0, 3).join('; ')} (${differences.length} differences)`,
-  );
 }
 
 /** One owner, and it is the one the journal says. */

@@ -2,7 +2,6 @@ import type { ConnectionSettings, Logger } from '../../core/index.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { assertKnownKeys } from '../../internal/known-keys.ts';
 import type { MoveStep, StepPhase } from './steps.ts';
-import type { CompareCopies } from './verify-step.ts';
 
 /** How far a move has come. */
 export interface MoveProgress {
@@ -58,8 +57,8 @@ export interface MoveOptions {
    * @default false
    */
   readonly acceptStaleReads?: boolean | undefined;
-  /** Compares the copies before the flip. @default no comparison */
-  readonly compareCopies?: CompareCopies | undefined;
+  /** Compares all rows of the copies before the flip. @default true */
+  readonly verify?: boolean | undefined;
   readonly onProgress?: ((progress: MoveProgress) => void) | undefined;
   /** Called around every step; the move waits for it. */
   readonly onStep?: ((step: MoveStep, phase: StepPhase, shardId: number) => void | Promise<void>) | undefined;
@@ -79,9 +78,10 @@ const DEFAULTS = {
   maxClockDifferenceMs: 2_000,
   maxTransactionAgeMs: 600_000,
   acceptStaleReads: false,
+  verify: true,
 } as const;
 
-const KEYS = [...Object.keys(DEFAULTS), 'compareCopies', 'onProgress', 'onStep', 'logger', 'signal'];
+const KEYS = [...Object.keys(DEFAULTS), 'onProgress', 'onStep', 'logger', 'signal'];
 
 /** {@link MoveOptions} with every default in place. */
 export type ResolvedMoveOptions = MoveOptions & {

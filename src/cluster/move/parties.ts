@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import type { ConnectionSettings } from '../../core/index.ts';
 import { ADVISORY_LOCK_CLASS } from '../../internal/advisory-locks.ts';
-import { endClient } from '../../internal/client-guard.ts';
+import { destroyClient, endClient } from '../../internal/client-guard.ts';
 import { Endpoint } from '../../internal/endpoint/endpoint.ts';
 import { Releasers } from '../../internal/releasers.ts';
 import { onServer } from '../owners.ts';
@@ -34,6 +34,10 @@ export class Sessions {
     this.#held.add(() => endpoint.close());
     const client = await endpoint.connect({ signal: this.#signal });
     this.#held.add(() => endClient(client));
+    // Whatever runs is given up: what it made is in the journal, and a pause that is not committed is undone.
+    const onAbort = (): void => destroyClient(client);
+    this.#signal?.addEventListener('abort', onAbort, { once: true });
+    this.#held.add(() => this.#signal?.removeEventListener('abort', onAbort));
     // Somebody's defaults must not end a copy that takes hours; and what is written here counts when it is on disk, from
     // where replication takes it: without a flush it would wait for the next one, up to wal_writer_delay.
     await client.query(
