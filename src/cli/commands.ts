@@ -67,6 +67,11 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./move.ts')).defineMove,
   },
   {
+    name: 'janitor',
+    summary: 'list what moves have left on servers, and remove it',
+    load: async () => (await import('./janitor.ts')).defineJanitor,
+  },
+  {
     name: 'map',
     summary: 'the shard map in the control database: show, history, rebuild',
     load: async () => (await import('./map.ts')).defineMap,

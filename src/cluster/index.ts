@@ -21,6 +21,8 @@ export { type MigrateOptions, type MigrateProgress, type MigrateResult, migrate,
 export {
   abortMoves,
   finishMoves,
+  type JanitorFinding,
+  janitor,
   listMoves,
   MOVE_STEPS,
   MoveBusyError,
@@ -42,6 +44,7 @@ export {
   resumeMoves,
   revertMoves,
   type StepPhase,
+  type TraceKind,
 } from './move/index.ts';
 export { type MapCheck, ownerCheck } from './owner-check.ts';
 export { rebuildMap } from './rebuild-map.ts';

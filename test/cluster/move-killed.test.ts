@@ -60,6 +60,9 @@ async function ownCluster(shards: readonly [string, string]): Promise<MovableClu
   });
 }
 
+/** Of the way back. */
+const STEPS_BACK: readonly MoveStep[] = ['gate', 'pause', 'fence', 'flip', 'open', 'cleanup'];
+
 const AFTER_FENCE = new Set<MoveStep>(['flip', 'open', 'wayback', 'cleanup']);
 
 function isForward([, step, phase]: Stop): boolean {
@@ -69,7 +72,7 @@ function isForward([, step, phase]: Stop): boolean {
 test('a mover killed at any step leaves a move that can be resumed or aborted, with one owner and nothing left behind', {
   timeout: 120_000,
 }, async () => {
-  const cluster = await ownCluster(['1-29', '29-30']);
+  const cluster = await ownCluster(['1-41', '41-42']);
   const { a, setting } = cluster;
   const stops = MOVE_STEPS.flatMap((step, n): Stop[] => [
     [2 * n + 1, step, 'begun'],
@@ -107,4 +110,23 @@ test('a mover killed at any step leaves a move that can be resumed or aborted, w
   // What was undone can be done again.
   await moveShards(setting, { shards: undone.slice(0, 1), to: 'b' }, { acceptStaleReads: true, wayBack: false });
   expect(await cluster.owners(undone[0]!)).toEqual(['b']);
+
+  const back = STEPS_BACK.flatMap((step, n): Stop[] => [
+    [29 + 2 * n, step, 'begun'],
+    [30 + 2 * n, step, 'acted'],
+  ]);
+  const shards = back.map(([shardId]) => shardId);
+  await moveShards(setting, { shards, to: 'b' }, { acceptStaleReads: true });
+  await killMoverAt(cluster, back, true);
+  const stayed = back
+    .filter((stop) => !isForward(stop) && stop[0] % 4 < 2 && stop[1] !== 'gate')
+    .map(([shardId]) => shardId);
+  await abortMoves(setting, { shards: stayed });
+  await resumeMoves(setting);
+  await finishMoves(setting);
+  expect(await listMoves(setting, { open: true })).toEqual([]);
+  for (const [shardId] of back) {
+    expect([shardId, await cluster.owners(shardId)]).toEqual([shardId, [stayed.includes(shardId) ? 'b' : 'a']]);
+  }
+  expect(await cluster.leftovers()).toEqual([]);
 });

@@ -15,7 +15,7 @@ const TRIES = 100;
 export async function cleanUpAfterMove(moving: Moving): Promise<void> {
   await dropForward(moving);
   await dropBack(moving);
-  await removeTraces(moving, moving.target);
+  await removeTraces(moving.target, moving.schema, moving.signal);
   await dropCopy(moving.source.client, moving.schema, moving.source.name);
 }
 
@@ -23,12 +23,12 @@ export async function cleanUpAfterMove(moving: Moving): Promise<void> {
 export async function cleanUpOnSource(moving: Moving): Promise<void> {
   await dropForward(moving);
   await dropBack(moving);
-  await removeTraces(moving, moving.source);
+  await removeTraces(moving.source, moving.schema, moving.signal);
   await dropCopy(moving.target.client, moving.schema, moving.target.name);
 }
 
 /** Fence and marker go from the shard that stays. Tables are locked for a moment, so it is tried with short waits. */
-async function removeTraces({ schema, signal }: Moving, { client }: Party): Promise<void> {
+export async function removeTraces({ client }: Party, schema: string, signal: AbortSignal | undefined): Promise<void> {
   const backoff = new Backoff({ baseMs: 50, maxMs: 1_000 });
   for (;;) {
     try {

@@ -1,7 +1,7 @@
 import { sleep } from '../../internal/sleep.ts';
 import { MoveStalledError } from './errors.ts';
 import { enableSubscription, makeMarkerTable, makeSlot, publish, subscribe, subscriptionIdentity } from './links.ts';
-import type { Moving } from './moving.ts';
+import type { Moving, Passage } from './moving.ts';
 
 const LOOK_EVERY_MS = 100;
 /** A worker that failed is started again after `wal_retrieve_retry_interval`; as often as this it is no accident. */
@@ -27,7 +27,7 @@ export async function copyRows(moving: Moving): Promise<{ tables: number }> {
     const progress = await lookAtCopy(moving);
     moving.report('copy', progress);
     if (progress.tables.done === progress.tables.total) return { tables: progress.tables.total };
-    await assertNotStalled(moving);
+    await assertNotStalled(moving, moving.forward);
     await sleep(LOOK_EVERY_MS, { signal, what: 'the copy of a shard' });
   }
 }
@@ -59,33 +59,33 @@ async function lookAtCopy({ target, links }: Moving) {
 }
 
 /** @throws MoveStalledError when the source keeps too much log for this move, or its workers fail again and again */
-export async function assertNotStalled({ source, target, links, shardId, options }: Moving): Promise<void> {
+export async function assertNotStalled({ shardId, options }: Moving, { from, to, link }: Passage): Promise<void> {
   const [slot, workers] = await Promise.all([
-    source.client.query<{ retained: string | null; lost: boolean }>(
+    from.client.query<{ retained: string | null; lost: boolean }>(
       `select pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::text as retained, wal_status = 'lost' as lost
        from pg_replication_slots where slot_name = $1`,
-      [links.forward],
+      [link],
     ),
-    target.client.query<{ errors: number }>(
+    to.client.query<{ errors: number }>(
       `select (apply_error_count + sync_error_count)::integer as errors from pg_stat_subscription_stats where subname = $1`,
-      [links.forward],
+      [link],
     ),
   ]);
   if (slot.rows[0] === undefined || slot.rows[0].lost) {
-    throw new MoveStalledError(shardId, `${source.name} no longer keeps the log of this move: undo it and begin anew`);
+    throw new MoveStalledError(shardId, `${from.name} no longer keeps the log of this move: undo it and begin anew`);
   }
   const retained = Number(slot.rows[0].retained ?? 0);
   if (retained > options.maxRetainedBytes) {
     throw new MoveStalledError(
       shardId,
-      `${source.name} keeps ${retained} bytes of log for this move, more than maxRetainedBytes (${options.maxRetainedBytes})`,
+      `${from.name} keeps ${retained} bytes of log for this move, more than maxRetainedBytes (${options.maxRetainedBytes})`,
     );
   }
   const errors = workers.rows[0]?.errors ?? 0;
   if (errors > MAX_WORKER_ERRORS) {
     throw new MoveStalledError(
       shardId,
-      `the workers of replication on ${target.name} failed ${errors} times; its log says why`,
+      `the workers of replication on ${to.name} failed ${errors} times; its log says why`,
     );
   }
 }

@@ -1,10 +1,9 @@
-import { formatShardRanges, parseShardRanges, shardsOf } from '../../core/index.ts';
 import { quoteIdentifier } from '../../internal/quote.ts';
 import { MapConflictError, MapMissingError, MapRefusedError } from '../errors.ts';
-import type { MapDocument } from '../map-document.ts';
 import { contradictions, type MapCheck } from '../owner-check.ts';
 import { MoveStateError } from './errors.ts';
 import { setUsage } from './grants.ts';
+import { holds, withShardMoved } from './map-change.ts';
 import type { Moving, Passage } from './moving.ts';
 
 /** Who owns a copy, by its own row. */
@@ -93,29 +92,4 @@ export async function openShard(moving: Moving, { from, to }: Passage): Promise<
     shut!.epoch.toString(),
     JSON.stringify(shapes),
   ]);
-}
-
-function holds({ servers }: MapDocument, server: string, shardId: number): boolean {
-  const ranges = servers[server];
-  if (ranges === undefined || ranges === '') return false;
-  return parseShardRanges(ranges).some(({ from, to }) => from <= shardId && shardId < to);
-}
-
-/** The next map: one shard goes from one server to another, all else stays. */
-export function withShardMoved(document: MapDocument, shardId: number, from: string, to: string): MapDocument {
-  const shards = (server: string): number[] => {
-    const ranges = document.servers[server];
-    return ranges === undefined || ranges === '' ? [] : shardsOf(parseShardRanges(ranges));
-  };
-  const servers = {
-    ...document.servers,
-    [from]: rangesOf(shards(from).filter((shard) => shard !== shardId)),
-    [to]: rangesOf([...shards(to), shardId].sort((a, b) => a - b)),
-  };
-  return { epoch: document.epoch + 1n, servers };
-}
-
-function rangesOf(shards: readonly number[]): string {
-  if (shards.length === 0) return '';
-  return formatShardRanges(parseShardRanges(shards.map((shard) => ({ from: shard, to: shard + 1 }))));
 }

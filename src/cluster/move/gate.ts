@@ -18,7 +18,7 @@ const WRITER_LOOK_MS = 40;
  */
 export async function passGate(moving: Moving, passage: Passage): Promise<{ lagMs: number }> {
   const { schema, options, signal } = moving;
-  if (passage === moving.forward || passage.link === moving.links.forward) await prepareWayBack(moving);
+  if (passage.link === moving.links.forward) await prepareWayBack(moving);
   await moving.keep({ sequences: await sequencesOf(passage.from.client, schema) });
   // Nobody is sent there yet; when the map says so, readers must be let in at once.
   await setUsage(passage.to.client, schema, moving.objects.usage ?? [], true);

@@ -1,4 +1,5 @@
 export { MoveBusyError, MovePreflightError, MoveStalledError, MoveStateError } from './errors.ts';
+export { type JanitorFinding, janitor } from './janitor.ts';
 export type { MoveObjects, MoveRow } from './journal.ts';
 export {
   abortMoves,
@@ -14,3 +15,4 @@ export {
 export type { MoveOptions, MoveProgress, MoveSetting } from './options.ts';
 export type { PreflightProblem } from './preflight.ts';
 export { MOVE_STEPS, type MoveState, type MoveStep, type StepPhase } from './steps.ts';
+export type { TraceKind } from './traces.ts';

@@ -1,11 +1,11 @@
 import { applySchema } from '../../internal/migrations.ts';
 import { buildRest } from './build.ts';
 import { cleanUpAfterMove, cleanUpOnSource } from './clean-up.ts';
-import { copyRows, publishShard } from './copy.ts';
+import { assertNotStalled, copyRows, publishShard } from './copy.ts';
 import { MovePreflightError, MoveStalledError, MoveStateError } from './errors.ts';
 import { flipMap, isShut, openShard, ownerOf } from './flip.ts';
 import { passGate } from './gate.ts';
-import { enableSubscription } from './links.ts';
+import { enableSubscription, isSubscribed } from './links.ts';
 import { Marker } from './marker.ts';
 import type { Moving, Passage } from './moving.ts';
 import { lockShard } from './parties.ts';
@@ -51,19 +51,32 @@ export async function finish(moving: Moving): Promise<void> {
 
 /** Takes a shard back to where it was, as long as the way back is kept. */
 export async function moveBack(moving: Moving): Promise<void> {
-  const { schema } = moving;
+  const { schema, source } = moving;
   await freeze(moving);
-  if (
-    (await isShut(moving.back, schema)) === undefined &&
-    (await ownerOf(moving.source, schema))?.server !== moving.source.name
-  ) {
-    await assertSameStructure(moving);
-    await moving.journal.setState(moving.row.id, 'reverting');
-    await moving.step('gate', () => passGate(moving, moving.back));
+  // Opened there: only the rest of the clean-up is missing.
+  if ((await ownerOf(source, schema))?.server !== source.name) {
+    if ((await isShut(moving.back, schema)) === undefined) {
+      await assertWayBack(moving);
+      await moving.journal.setState(moving.row.id, 'reverting');
+      await moving.step('gate', () => passGate(moving, moving.back));
+    }
+    await hand(moving, moving.back);
   }
-  await hand(moving, moving.back);
   await moving.step('cleanup', () => cleanUpOnSource(moving));
   await moving.journal.setState(moving.row.id, 'reverted');
+}
+
+/** The stream back is there, and can carry what was made since. */
+async function assertWayBack(moving: Moving): Promise<void> {
+  const { source, target, links, row } = moving;
+  if (!(await isSubscribed(source.client, links.back))) {
+    throw new MoveStateError(
+      `move ${row.id}: the way back to ${source.name} is not kept; move the shard with hypervault move --finish and then --to ${source.name}`,
+    );
+  }
+  await enableSubscription(source, links.back);
+  await assertNotStalled(moving, { from: target, to: source, link: links.back });
+  await assertSameStructure(moving);
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { type ConnectionSettings, parseShardRanges, schemaName } from '../../core/index.ts';
+import { type ConnectionSettings, schemaName } from '../../core/index.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { applySchema } from '../../internal/migrations.ts';
 import { MapMissingError } from '../errors.ts';
@@ -7,6 +7,7 @@ import type { MapDocument } from '../map-document.ts';
 import { MapStore } from '../map-store.ts';
 import { MoveStateError } from './errors.ts';
 import { MoveJournal, type MoveRow } from './journal.ts';
+import { holds } from './map-change.ts';
 import { Moving } from './moving.ts';
 import type { MoveSetting, ResolvedMoveOptions } from './options.ts';
 import { lockShard, type Party, Sessions, unlockShard } from './parties.ts';
@@ -95,11 +96,9 @@ export class Mover {
 }
 
 /** The server that the map gives a shard to. @throws MoveStateError */
-export function serverOf({ servers }: MapDocument, shardId: number): string {
-  for (const [name, ranges] of Object.entries(servers)) {
-    if (ranges === '') continue;
-    if (parseShardRanges(ranges).some(({ from, to }) => from <= shardId && shardId < to)) return name;
-  }
+export function serverOf(map: MapDocument, shardId: number): string {
+  const server = Object.keys(map.servers).find((name) => holds(map, name, shardId));
+  if (server !== undefined) return server;
   throw new MoveStateError(`the map knows no shard ${shardId}; look with hypervault map show`);
 }
 

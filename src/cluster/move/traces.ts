@@ -1,0 +1,124 @@
+import { schemaName } from '../../core/index.ts';
+import type { MapDocument } from '../map-document.ts';
+import { ownerOf } from './flip.ts';
+import type { MoveRow } from './journal.ts';
+import { holds } from './map-change.ts';
+import { linkNames } from './names.ts';
+import type { Party } from './parties.ts';
+
+/** What a move can leave: `trace` is its marker table or its fence in a shard that stays, `copy` a schema. */
+export type TraceKind = 'subscription' | 'slot' | 'publication' | 'trace' | 'copy';
+
+export interface Found {
+  readonly kind: TraceKind;
+  readonly name: string;
+  readonly party: Party;
+  /** Why it must stay. */
+  readonly kept: string | undefined;
+}
+
+/** What is on the servers and belongs to no open move. */
+export async function findTraces(
+  parties: readonly Party[],
+  open: readonly MoveRow[],
+  map: MapDocument,
+): Promise<Found[]> {
+  const needed = new Set(open.flatMap(({ token }) => Object.values(linkNames(token))));
+  const moving = new Set(open.map(({ shardId }) => shardId));
+  const found: Found[] = [];
+  const systems = new Map<string, Set<string>>();
+  for (const party of parties) await addSubscriptions(party, systems);
+  for (const party of parties) {
+    const { rows } = await party.client.query<{ kind: TraceKind; name: string }>(LINKS);
+    for (const { kind, name } of rows) {
+      if (!needed.has(name) && !isInUse(name, systems)) found.push({ kind, name, party, kept: undefined });
+    }
+    for (const { schema, shardId, owned, traces } of await shardsOn(party)) {
+      if (moving.has(shardId)) continue;
+      if (owned && traces) found.push({ kind: 'trace', name: schema, party, kept: undefined });
+      if (!owned) found.push({ kind: 'copy', name: schema, party, kept: await whyKept(party, shardId, parties, map) });
+    }
+  }
+  return found;
+}
+
+/** Links by their names, and slots of tables under copy: `pg_<subscription>_sync_<table>_<system of the subscriber>`. */
+const LINKS = `
+  select 'subscription' as kind, subname::text as name
+  from pg_subscription join pg_database on pg_database.oid = subdbid
+  where datname = current_database() and subname ~ '^hv_(move|back)_'
+  union all
+  select 'slot', slot_name::text
+  from pg_replication_slots
+  where database = current_database() and slot_name ~ '^(hv_(move|back)_|pg_[0-9]+_sync_)'
+  union all
+  select 'publication', pubname::text
+  from pg_publication
+  where pubname ~ '^hv_(move|back)_'`;
+
+/** Adds the subscriptions of a party's cluster, by the cluster's identifier. */
+async function addSubscriptions({ client }: Party, systems: Map<string, Set<string>>): Promise<void> {
+  const { rows } = await client.query<{ system: string; numbers: string[] }>(
+    'select system_identifier::text as system, array(select oid::text from pg_subscription) as numbers from pg_control_system()',
+  );
+  for (const { system, numbers } of rows) systems.set(system, new Set(numbers));
+}
+
+/** Whether a slot of a table under copy belongs to a subscription that is there, or to a server that is none of ours. */
+function isInUse(slot: string, systems: ReadonlyMap<string, ReadonlySet<string>>): boolean {
+  const [, number, system] = /^pg_(\d+)_sync_\d+_(\d+)$/.exec(slot) ?? [];
+  if (number === undefined || system === undefined) return false;
+  return systems.get(system)?.has(number) ?? true;
+}
+
+interface ShardHere {
+  readonly schema: string;
+  readonly shardId: number;
+  readonly owned: boolean;
+  readonly traces: boolean;
+}
+
+async function shardsOn({ client, name }: Party): Promise<ShardHere[]> {
+  const installed = await client.query<{ there: boolean }>(
+    `select to_regprocedure('hypervault.owners()') is not null as there`,
+  );
+  if (!installed.rows[0]!.there) return [];
+  const { rows } = await client.query<{ prefix: string; shard: number; server: string | null; traces: boolean }>(
+    `select
+       settings.prefix,
+       owners.shard,
+       owners.server,
+       exists (
+         select from pg_class
+         join pg_namespace on pg_namespace.oid = relnamespace
+         left join pg_trigger on tgrelid = pg_class.oid and tgname = 'hv_fence'
+         where nspname = settings.prefix || lpad(owners.shard::text, 4, '0')
+           and (relname = 'hv_move' or tgname is not null)
+       ) as traces
+     from hypervault.owners() cross join hypervault.settings`,
+  );
+  return rows.map(({ prefix, shard, server, traces }) => ({
+    schema: schemaName(prefix, shard),
+    shardId: shard,
+    owned: server === name,
+    traces,
+  }));
+}
+
+/** Two witnesses beside its own row: the map, and the server that the map names. */
+async function whyKept(
+  party: Party,
+  shardId: number,
+  parties: readonly Party[],
+  map: MapDocument,
+): Promise<string | undefined> {
+  const owner = Object.keys(map.servers).find((server) => holds(map, server, shardId));
+  if (owner === undefined) return 'the map does not know this shard; look with hypervault fsck';
+  if (owner === party.name) return 'the map says that this is the shard; look with hypervault fsck';
+  const other = parties.find(({ name }) => name === owner);
+  if (other === undefined) return `${owner}, which has the shard by the map, could not be asked`;
+  const { rows } = await other.client.query<{ prefix: string }>('select prefix from hypervault.settings');
+  const there = await ownerOf(other, schemaName(rows[0]!.prefix, shardId));
+  if (there?.server === owner) return undefined;
+  return `${owner} has the shard by the map and does not own it; look with hypervault fsck`;
+}
