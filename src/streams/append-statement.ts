@@ -1,6 +1,7 @@
 import type { AppendCall, AppendOutcome } from './append-call.ts';
 import type { Row, Statement } from './lane.ts';
 import type { EncodedEvent } from './new-event.ts';
+import { byteaArray, plainArray, textArray } from './pg-array.ts';
 
 /** Calls that are written as one append to one stream. */
 export type AppendGroup = readonly AppendCall[];
@@ -54,7 +55,15 @@ export function appendGroups(schema: string, groups: readonly AppendGroup[]): St
   }
   return {
     text: `select outcome, first, actual from ${schema}.hv_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-    values: [streams, expected, checked, starts, sizes, at, ...columns.values],
+    values: [
+      textArray(streams),
+      plainArray(expected),
+      plainArray(checked),
+      plainArray(starts),
+      plainArray(sizes),
+      plainArray(at),
+      ...columns.values,
+    ],
   };
 }
 
@@ -83,6 +92,12 @@ class EventColumns {
   }
 
   get values(): unknown[] {
-    return [this.#ids, this.#types, this.#bodies, this.#bytes, this.#metadatas];
+    return [
+      plainArray(this.#ids),
+      textArray(this.#types),
+      textArray(this.#bodies),
+      byteaArray(this.#bytes),
+      textArray(this.#metadatas),
+    ];
   }
 }

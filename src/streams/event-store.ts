@@ -36,7 +36,8 @@ import {
 import type { RecordedEvent } from './recorded-event.ts';
 import { type DeleteStreamOptions, Retention, type RetentionSettings, type ScavengeOptions } from './retention.ts';
 import { Shards } from './shards.ts';
-import { ALL, checkStream, parseSource } from './stream-name.ts';
+import { StreamHomes } from './stream-homes.ts';
+import { ALL, parseSource } from './stream-name.ts';
 import type { AllSlice, StreamSlice } from './stream-slice.ts';
 import { subscribeToAllEvents } from './subscribe-all.ts';
 import { subscribeToStream } from './subscribe-stream.ts';
@@ -79,6 +80,7 @@ export interface SubscribeToAllOptions
  */
 export class EventStore {
   readonly #shards: Shards;
+  readonly #homes: StreamHomes;
   readonly #live: LiveShards;
   readonly #publisher: Publisher;
   readonly #reader: Reader;
@@ -92,6 +94,7 @@ export class EventStore {
   /** @internal Made by {@link connect}. */
   constructor(datastore: Datastore, options: ResolvedStreamsOptions, onClose: () => Promise<void> = async () => {}) {
     this.#shards = new Shards(datastore, options);
+    this.#homes = new StreamHomes(datastore);
     this.#live = new LiveShards(this.#shards);
     this.#publisher = new Publisher(this.#shards, this.#live);
     this.#reader = new Reader(this.#shards, this.#live);
@@ -114,7 +117,7 @@ export class EventStore {
 
   /** The shard a stream lives in, unless another one was given with its appends. */
   shardFor(stream: string): number {
-    return this.datastore.shardFor(checkStream(stream));
+    return this.#homes.of(stream);
   }
 
   /** Asks every server for a sign of life; the slowest answer, in seconds. */
@@ -161,8 +164,7 @@ export class EventStore {
     options: PublishOptions & { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<WriteResult | undefined> {
     this.#open();
-    checkStream(stream);
-    const shardId = this.#shardOf(stream, options);
+    const shardId = this.#homes.resolve(stream, options);
     if (Array.isArray(events)) return this.#publisher.append(stream, shardId, events, options);
     if (!isAsyncIterable(events)) throw new BadRequestError('publish: give a list of events, or an async iterable');
     return publishMany(events, {
@@ -177,7 +179,7 @@ export class EventStore {
   /** One event. @throws StreamNotFoundError, StreamDeletedError, EventNotFoundError */
   async getEvent(stream: string, eventNumber: bigint, options: ReadOptions = {}): Promise<RecordedEvent> {
     this.#open();
-    return this.#reader.event(this.#shardOf(checkStream(stream), options), stream, eventNumber, options);
+    return this.#reader.event(this.#homes.resolve(stream, options), stream, eventNumber, options);
   }
 
   /**
@@ -187,7 +189,7 @@ export class EventStore {
    */
   async get(stream: string, options: GetOptions = {}): Promise<StreamSlice> {
     this.#open();
-    return this.#reader.slice(this.#shardOf(checkStream(stream), options), stream, options);
+    return this.#reader.slice(this.#homes.resolve(stream, options), stream, options);
   }
 
   /** A page of all events of the cluster, or of a category, merged by time over the shards. */
@@ -205,7 +207,7 @@ export class EventStore {
   iter(stream: string, options: IterOptions = {}): AsyncGenerator<RecordedEvent, void, undefined> {
     this.#open();
     const source = parseSource(stream);
-    if (source.kind === 'stream') return this.#reader.iterate(this.#shardOf(stream, options), stream, options);
+    if (source.kind === 'stream') return this.#reader.iterate(this.#homes.resolve(stream, options), stream, options);
     const { fromEvent, shardId: _, ...rest } = options;
     if (fromEvent !== undefined) throw new BadRequestError(`${JSON.stringify(stream)} has positions: use iterAll`);
     return this.iterAll(source.kind === 'all' ? rest : { ...rest, category: source.category });
@@ -242,7 +244,7 @@ export class EventStore {
     }
     return this.#kept(
       await subscribeToStream(this.#shards, this.#live, {
-        shardId: this.#shardOf(stream, options),
+        shardId: this.#homes.resolve(stream, options),
         stream,
         startFrom: firstNumber(startFrom),
         batchSize: checkCount('batchSize', batchSize),
@@ -281,7 +283,7 @@ export class EventStore {
     options: DeleteStreamOptions & { readonly shardId?: number | undefined } = {},
   ): Promise<void> {
     this.#open();
-    return this.#retention.deleteStream(this.#shardOf(checkStream(stream), options), stream, options);
+    return this.#retention.deleteStream(this.#homes.resolve(stream, options), stream, options);
   }
 
   /** Sets what is kept of a stream, which need not exist yet. What is hidden is removed by {@link scavenge}. */
@@ -290,7 +292,7 @@ export class EventStore {
     { shardId, ...settings }: RetentionSettings & { readonly shardId?: number | undefined },
   ): Promise<void> {
     this.#open();
-    return this.#retention.set(this.#shardOf(checkStream(stream), { shardId }), stream, settings);
+    return this.#retention.set(this.#homes.resolve(stream, { shardId }), stream, settings);
   }
 
   /** Removes events that deletion or retention has hidden, in small transactions. @returns how many */
@@ -403,10 +405,6 @@ export class EventStore {
 
   #open(): void {
     if (this.#closed !== undefined) throw this.#shards.closedError();
-  }
-
-  #shardOf(stream: string, { shardId }: { readonly shardId?: number | undefined }): number {
-    return shardId ?? this.datastore.shardFor(stream);
   }
 
   #kept(subscription: Subscription): Subscription {

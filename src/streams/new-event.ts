@@ -73,38 +73,46 @@ export interface EncodedEvent {
 export function encodeEvent(event: NewEvent, maxBytes: number): EncodedEvent {
   const { id, type, idGiven } = event;
   const bytes = event.body instanceof Uint8Array ? bufferOf(event.body) : null;
-  const body = bytes === null ? encodeJson(event.body, `the body of an event ${JSON.stringify(type)}`) : null;
-  const metadata = encodeJson(event.metadata, `the metadata of an event ${JSON.stringify(type)}`);
+  const body = bytes === null ? encodeJson(event.body, type, 'body') : null;
+  const metadata = encodeJson(event.metadata, type, 'metadata');
   const size = type.length + (bytes?.length ?? 0) + sizeOf(body) + sizeOf(metadata);
   if (size > maxBytes) throw new EventTooLargeError(size, maxBytes);
   return { id, type, body, bytes, metadata, size, idGiven };
 }
 
-function encodeJson(value: unknown, what: string): string | null {
+function encodeJson(value: unknown, type: string, part: 'body' | 'metadata'): string | null {
   if (value === undefined) return null;
-  if (typeof value === 'string') return checkedJson(value, what);
+  if (typeof value === 'string') return checkedJson(value, type, part);
   let text: string | undefined;
   try {
     text = JSON.stringify(value);
   } catch (cause) {
-    throw new BadRequestError(`${what} can't be encoded as JSON: ${(cause as Error).message}`, { cause });
+    throw new BadRequestError(`${partOf(type, part)} can't be encoded as JSON: ${(cause as Error).message}`, { cause });
   }
-  if (text === undefined) throw new BadRequestError(`${what} can't be encoded as JSON: it is a ${typeof value}`);
+  if (text === undefined) {
+    throw new BadRequestError(`${partOf(type, part)} can't be encoded as JSON: it is a ${typeof value}`);
+  }
   return text;
 }
 
-function checkedJson(text: string, what: string): string {
+function checkedJson(text: string, type: string, part: string): string {
   try {
     JSON.parse(text);
   } catch (cause) {
     throw new BadRequestError(
-      `${what} is a text that is no JSON (${(cause as Error).message}); pass other text as a Buffer, or JSON.stringify it`,
+      `${partOf(type, part)} is a text that is no JSON (${(cause as Error).message}); pass other text as a Buffer, or JSON.stringify it`,
       { cause },
     );
   }
   // JSON may hold such halves as \ud800, but not as they are: UTF-8 has no form for them.
-  if (/\p{Surrogate}/u.test(text)) throw new BadRequestError(`${what} holds half of a surrogate pair`);
+  if (/\p{Surrogate}/u.test(text)) {
+    throw new BadRequestError(`${partOf(type, part)} holds half of a surrogate pair`);
+  }
   return text;
+}
+
+function partOf(type: string, part: string): string {
+  return `the ${part} of an event ${JSON.stringify(type)}`;
 }
 
 function sizeOf(text: string | null): number {
