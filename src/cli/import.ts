@@ -3,6 +3,7 @@ import { defineImportCatalogue } from './import-catalogue.ts';
 import { defineImportCopy } from './import-copy.ts';
 import { defineImportReplica } from './import-replica.ts';
 import { defineImportShow } from './import-show.ts';
+import { defineImportVerify } from './import-verify.ts';
 
 const HELP = `
 The configuration is hypervault.yaml with a section import, or a pg_chameleon file.
@@ -17,7 +18,13 @@ Example:
 /** `hypervault import …`: what pg_chameleon's command line does, in kebab-case. */
 export const defineImport: DefineCommand = (group, context) => {
   group.helpCommand(false);
-  for (const define of [defineImportCatalogue, defineImportCopy, defineImportReplica, defineImportShow]) {
+  for (const define of [
+    defineImportCatalogue,
+    defineImportCopy,
+    defineImportReplica,
+    defineImportShow,
+    defineImportVerify,
+  ]) {
     define(group, context);
   }
   group.addHelpText('after', HELP);

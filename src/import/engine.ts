@@ -16,6 +16,7 @@ import { readReplica, replayReplica, type StartOptions, startReplica } from './c
 import { type StopOptions, stopAllReplicas, stopReplica } from './commands/stop-replica.ts';
 import { type MappingChange, updateSchemaMappings } from './commands/update-schema-mappings.ts';
 import { type UpgradeResult, upgradeReplicaSchema } from './commands/upgrade-replica-schema.ts';
+import { type VerifyOptions, type VerifyResult, verify } from './commands/verify.ts';
 import type { Problem } from './errors.ts';
 import { filesOf } from './log/own-files.ts';
 import { type ReplicaEngineOptions, resolveReplicaEngineOptions } from './options.ts';
@@ -119,6 +120,12 @@ export class ReplicaEngine {
   async detachReplica(source: string, options: DetachOptions = {}): Promise<DetachResult> {
     const { context } = await this.#open();
     return detachReplica(context, source, options);
+  }
+
+  /** Compares source and target row by row, also while both are written to. */
+  async verify(source: string, options: VerifyOptions = {}): Promise<VerifyResult> {
+    const { context } = await this.#open();
+    return verify(context, source, options);
   }
 
   /** Vacuums what the import writes often, while the workers pause. */

@@ -11,6 +11,7 @@ export type { StartOptions } from './commands/start-replica.ts';
 export type { StopOptions } from './commands/stop-replica.ts';
 export type { MappingChange } from './commands/update-schema-mappings.ts';
 export type { UpgradeResult } from './commands/upgrade-replica-schema.ts';
+export type { VerifiedTable, VerifyOptions, VerifyResult } from './commands/verify.ts';
 export { ReplicaEngine } from './engine.ts';
 export {
   BinlogPurgedError,
@@ -27,3 +28,5 @@ export { LOG_LEVELS, type LogLevel } from './log/levels.ts';
 export { NOTICE_LEVELS, type Notice, type NoticeLevel, type NoticeTarget } from './notify/notifier.ts';
 export type { ReplicaEngineOptions } from './options.ts';
 export type { CopyProgress } from './snapshot/progress.ts';
+export type { RowDifference } from './verify/confirm.ts';
+export type { TableComparison } from './verify/verify-table.ts';

@@ -40,6 +40,7 @@ export class PostgresSource implements ImportSource {
   readonly #options: PostgresSourceOptions;
   readonly #server: SourceServer;
   #session: Promise<Client> | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: PostgresSourceOptions) {
     this.#options = options;
@@ -82,6 +83,10 @@ export class PostgresSource implements ImportSource {
 
   forget(): Promise<void> {
     return this.#with((client) => dropSlotAndPublication(client, this.#options.slot));
+  }
+
+  connect(): Promise<Client> {
+    return this.#server.connect();
   }
 
   mapTable(table: SourceTable, schema: string, options: MappingOptions): TargetTable {
@@ -201,13 +206,18 @@ export class PostgresSource implements ImportSource {
     });
   }
 
-  async #with<Result>(work: (client: Client) => Promise<Result>): Promise<Result> {
-    try {
-      this.#session ??= this.#server.connect();
-      return await work(await this.#session);
-    } catch (error) {
-      throw explain(error, this.label);
-    }
+  /** One question after the other: the session is shared. */
+  #with<Result>(work: (client: Client) => Promise<Result>): Promise<Result> {
+    const turn = this.#turn.then(async () => {
+      try {
+        this.#session ??= this.#server.connect();
+        return await work(await this.#session);
+      } catch (error) {
+        throw explain(error, this.label);
+      }
+    });
+    this.#turn = turn.catch(() => {});
+    return turn;
   }
 }
 

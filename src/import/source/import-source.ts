@@ -1,3 +1,4 @@
+import type { Client } from 'pg';
 import type { StoredRouting } from '../catalogue/table-rows.ts';
 import type { Problem } from '../errors.ts';
 import type { MappingOptions } from '../mapping/map-table.ts';
@@ -56,6 +57,8 @@ export interface ImportSource {
   prepare?(tables: readonly RoutedTable[], options: { readonly exact: boolean }): Promise<void>;
   /** Takes away what was made on the source. */
   forget?(): Promise<void>;
+  /** A session on the source, the caller's to end; only where the source is Postgres too. */
+  connect?(): Promise<Client>;
   mapTable(table: SourceTable, schema: string, options: MappingOptions): TargetTable;
   openSnapshot(options: {
     workers: number;
