@@ -75,5 +75,6 @@ export const POOL_KEYS = [
   'maxBatchSize',
   'idleTimeoutMs',
   'maxClientAgeMs',
+  'maxReplicaLagMs',
   'prepare',
 ] as const satisfies readonly (keyof PoolConfiguration)[];

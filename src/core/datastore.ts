@@ -2,6 +2,7 @@ import { ClosedError } from '../errors.ts';
 import type { Endpoint } from '../internal/endpoint/endpoint.ts';
 import { abortable } from './abortable.ts';
 import { type AcrossOptions, type AcrossResult, across } from './across.ts';
+import { Caller } from './caller.ts';
 import { type ConnectionEntry, shardMapOf } from './connection-entry.ts';
 import type { Cursor, TransactionOptions } from './cursor.ts';
 import { Entities, type RemoveOptions, type UpdateOptions } from './entities.ts';
@@ -327,6 +328,17 @@ export class Datastore<Database extends object = Record<string, Record<string, u
     return new Repository(kind, this);
   }
 
+  /**
+   * A caller whose reads standbys may answer, within `maxReplicaLagMs`, and who always sees what it wrote itself.
+   *
+   * @param token - what the caller wrote before, from {@link Caller.token}
+   * @throws InvalidArgumentError for a token that none gave out
+   */
+  caller(token = ''): Caller {
+    this.#open();
+    return new Caller(this as unknown as Datastore, () => this.#servers, token);
+  }
+
   /** The shard a routing key lives in. @throws ConfigurationError when slots are not known */
   shardFor(routingKey: string): number {
     return shardFor(routingKey, this.#servers.requireRouting());
@@ -344,9 +356,13 @@ export class Datastore<Database extends object = Record<string, Record<string, u
     return this;
   }
 
-  /** Counters per server. */
+  /** Counters per server; those of standbys under `name (standby)`. */
   stats(): Record<string, ServerStats> {
-    return Object.fromEntries(this.#servers.all.map((server) => [server.name, server.stats]));
+    const { all, standbys } = this.#servers;
+    return Object.fromEntries([
+      ...all.map((server) => [server.name, server.stats]),
+      ...standbys.map((server) => [`${server.name} (standby)`, server.stats]),
+    ]);
   }
 
   /**

@@ -2,6 +2,7 @@ import './key-buffer.ts';
 
 export type { ConnectionSettings } from '../internal/endpoint/settings.ts';
 export type { AcrossOptions, AcrossResult } from './across.ts';
+export type { Caller } from './caller.ts';
 export type { OrderBy } from './column-order.ts';
 export type { Combination } from './combine.ts';
 export { type ConnectionEntry, shardMapOf } from './connection-entry.ts';

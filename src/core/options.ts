@@ -26,6 +26,11 @@ export interface DatastoreOptions {
   readonly idleTimeoutMs?: number | undefined;
   /** A client is replaced when it is older than this, so that backends give their memory back. @default 1800000 */
   readonly maxClientAgeMs?: number | undefined;
+  /**
+   * Lets standbys answer the reads of `db.caller()` while they are no older than this; an entry's standbys are among its
+   * `hosts`. @default only primaries answer
+   */
+  readonly maxReplicaLagMs?: number | undefined;
   /** Prepare statements by name; `false` for poolers that don't follow them (PgBouncer before 1.21). @default true */
   readonly prepare?: boolean | undefined;
   /** Ms since 1970 that ids count from; checked against each server on first contact. @default 1379365531352 */
@@ -57,7 +62,7 @@ const DEFAULTS = {
   schemaPrefix: 'shard',
 } as const;
 
-const OPTION_KEYS = [...Object.keys(DEFAULTS), 'slots', 'firstShard', 'logger'];
+const OPTION_KEYS = [...Object.keys(DEFAULTS), 'maxReplicaLagMs', 'slots', 'firstShard', 'logger'];
 
 /** {@link DatastoreOptions} with every default filled in and every value checked. */
 export interface ResolvedDatastoreOptions {
@@ -72,6 +77,7 @@ export interface ResolvedDatastoreOptions {
   readonly prepare: boolean;
   readonly epoch: number;
   readonly schemaPrefix: string;
+  readonly maxReplicaLagMs: number | undefined;
   readonly slots: number | undefined;
   readonly firstShard: number | undefined;
   readonly logger: Logger | undefined;
@@ -81,7 +87,8 @@ export interface ResolvedDatastoreOptions {
 export function resolveDatastoreOptions(options: DatastoreOptions = {}): ResolvedDatastoreOptions {
   assertKnownKeys(options, OPTION_KEYS, 'Datastore options');
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-  const resolved = { slots: undefined, firstShard: undefined, logger: undefined, ...DEFAULTS, ...given };
+  const absent = { maxReplicaLagMs: undefined, slots: undefined, firstShard: undefined, logger: undefined };
+  const resolved: ResolvedDatastoreOptions = { ...absent, ...DEFAULTS, ...given };
   for (const name of [
     'poolMax',
     'poolBlockTimeoutMs',
@@ -91,6 +98,7 @@ export function resolveDatastoreOptions(options: DatastoreOptions = {}): Resolve
     'maxBatchSize',
     'idleTimeoutMs',
     'maxClientAgeMs',
+    ...(resolved.maxReplicaLagMs === undefined ? [] : (['maxReplicaLagMs'] as const)),
   ] as const) {
     const value: unknown = resolved[name];
     const least = name === 'maxWaiting' ? 0 : 1;

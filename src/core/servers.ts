@@ -6,10 +6,12 @@ import type { ReadCall } from './gathered-reads.ts';
 import type { WriteCall } from './gathered-writes.ts';
 import { isFenced, MapFollower, mayHaveMoved } from './moved-shard.ts';
 import type { ResolvedDatastoreOptions } from './options.ts';
+import { Replica } from './replica.ts';
 import { checkRoutingSettings, type RoutingSettings } from './routing.ts';
 import { Server, type ServerHost } from './server.ts';
-import type { ShardMap } from './shard-map.ts';
+import type { ShardMap, ShardServer } from './shard-map.ts';
 import type { ShardMapSource } from './shard-map-source.ts';
+import type { WriteToken } from './write-token.ts';
 
 /** How long callers who still hold a client are waited for when a server leaves the map. */
 const LEAVE_MS = 30_000;
@@ -23,7 +25,10 @@ export class Servers implements ServerHost {
   readonly #options: ResolvedDatastoreOptions;
   readonly #servers = new Map<string, Server>();
   readonly #unsubscribe: () => void;
+  readonly #replicas = new Map<string, Replica>();
   readonly #follower: MapFollower;
+  /** Since when the newest map is known here (`performance.now()`). */
+  #mapSince = 0;
   #routing: RoutingSettings | undefined;
 
   constructor(source: ShardMapSource, options: ResolvedDatastoreOptions) {
@@ -45,6 +50,11 @@ export class Servers implements ServerHost {
     return [...this.#servers.values()];
   }
 
+  /** Where reads may go that `maxReplicaLagMs` allows: standbys of {@link all}. */
+  get standbys(): Server[] {
+    return [...this.#replicas.values()].map(({ server }) => server);
+  }
+
   /** Routing as configured, or as the first server contacted has it. */
   get routing(): RoutingSettings | undefined {
     return this.#routing;
@@ -53,6 +63,16 @@ export class Servers implements ServerHost {
   /** @throws UnknownShardError */
   of(shardId: number): Server {
     return this.#servers.get(this.#source.current.serverOf(shardId).name)!;
+  }
+
+  /** The standby that may answer a read of somebody who wrote what the token says; `undefined` to ask the primary. */
+  replicaFor(shardId: number, token: WriteToken): Replica | undefined {
+    const { name } = this.#source.current.serverOf(shardId);
+    const replica = this.#replicas.get(name);
+    // Who wrote by a newer map may have written where this one does not look. And what has come to a server by a move is
+    // on its standby a little later than on itself.
+    if (replica === undefined || token.epoch > this.map.epoch) return undefined;
+    return replica.mayAnswer(this.#mapSince, token.behind(name)) ? replica : undefined;
   }
 
   /** Runs `work` on the shard's server, and again when the shard turns out to have moved. For work that is repeatable. */
@@ -110,7 +130,7 @@ export class Servers implements ServerHost {
 
   async close(deadlineMs: number): Promise<void> {
     this.#unsubscribe();
-    await Promise.all(this.all.map((server) => server.close(deadlineMs)));
+    await Promise.all([...this.all, ...this.standbys].map((server) => server.close(deadlineMs)));
   }
 
   /** The server to send a call to that `server` turned away, or `undefined` when its error is the caller's own. */
@@ -129,16 +149,27 @@ export class Servers implements ServerHost {
   }
 
   #follow(map: ShardMap): void {
+    this.#mapSince = performance.now();
     const named = new Set<string>();
     for (const server of map.servers) {
       named.add(server.name);
-      if (!this.#servers.has(server.name)) this.#servers.set(server.name, new Server(server, this.#options, this));
+      if (!this.#servers.has(server.name)) this.#add(server);
     }
     for (const [name, server] of this.#servers) {
       if (named.has(name)) continue;
       this.#servers.delete(name);
       void server.close(LEAVE_MS);
+      void this.#replicas.get(name)?.server.close(LEAVE_MS);
+      this.#replicas.delete(name);
     }
+  }
+
+  #add(entry: ShardServer): void {
+    const server = new Server(entry, this.#options, this);
+    this.#servers.set(entry.name, server);
+    const { maxReplicaLagMs } = this.#options;
+    if (maxReplicaLagMs === undefined || server.endpoint.settings.hosts.length < 2) return;
+    this.#replicas.set(entry.name, new Replica(entry, server, { ...this.#options, maxReplicaLagMs }, this));
   }
 
   /** @throws ConfigurationError when nobody said how routing keys find their shard */
