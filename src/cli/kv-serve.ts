@@ -14,6 +14,7 @@ import {
 } from '../kv/index.ts';
 import { wholeNumber } from './arguments.ts';
 import { type CliContext, type DefineCommand, subcommand, withConfig } from './context.ts';
+import { controlOf } from './kv-control.ts';
 import { UsageError } from './usage-error.ts';
 
 interface ServeCommandOptions {
@@ -41,7 +42,7 @@ const CODECS: Readonly<Record<string, ValueCodec<unknown> | undefined>> = {
 
 /** `kv serve`: the commit server, until Ctrl-C. */
 export const defineKvServe: DefineCommand = (group, context) => {
-  withConfig(subcommand(group, 'serve'))
+  const command = withConfig(subcommand(group, 'serve'))
     .description('serve keys over HTTP, with a web page, for pyrainer and everyone else')
     .option('--listen <host:port>', 'where; port 0 takes a free one', '127.0.0.1:8080')
     .option('--base <path>', 'the path the keys are under, e.g. /diary', '')
@@ -55,8 +56,9 @@ export const defineKvServe: DefineCommand = (group, context) => {
     .option('--tls-key <file>', 'PEM: and this key')
     .option('--max-payload <bytes>', 'longest payload taken', wholeNumber('--max-payload', 1))
     .option('--no-page', 'serve no web page')
-    .option('--no-install', 'do not make the tables when they are missing')
-    .action((options: ServeCommandOptions) => serve(options, context));
+    .option('--no-install', 'do not make the tables when they are missing');
+  // The group knows --config and --table, too, and takes them wherever they stand.
+  command.action(() => serve(command.optsWithGlobals<ServeCommandOptions>(), context));
 };
 
 async function serve(options: ServeCommandOptions, context: CliContext): Promise<void> {
@@ -106,15 +108,6 @@ async function openSource(
   const kv = await openKv({ connection, install, codec, ...(table !== undefined && { table }) });
   const mirror = cached ? await kv.mirror({ signal: context.signal }) : undefined;
   return { served: { storage: kv.storage, mirror }, [Symbol.asyncDispose]: () => kv.close() };
-}
-
-async function controlOf(config: string | undefined, context: CliContext) {
-  if (config === undefined && !context.environment.HYPERVAULT_CONFIG) {
-    throw new UsageError('where are the keys kept? Say --database URL, --config FILE, or --memory');
-  }
-  const { control } = await context.configuration({ config });
-  if (control === undefined) throw new UsageError('the configuration names no control database');
-  return control;
 }
 
 function parseListen(text: string): { host: string; port: number } {

@@ -10,7 +10,7 @@ export const defineKvWatch: DefineCommand = (group, context) => {
   const watch = subcommand(group, 'watch')
     .description('print every commit as it happens: revision, key, version, author, comment')
     .option('--prefix <text>', 'only keys that begin with this')
-    .option('--after <revision>', 'begin with what happened after this revision; 0 is everything', revision)
+    .option('--after <revision>', 'begin with what happened after this revision; 0 is everything', revisionArgument)
     .option('--count <number>', 'end after so many', wholeNumber('--count', 1))
     .option('--payload', 'with --json: the payload, too, in base64')
     .addHelpText('after', '\nThe first column of the last line seen is what --after goes on from: nothing is missed.');
@@ -38,7 +38,8 @@ function lineOf({ revision: at, key, version, author, comment, isEmpty }: Commit
   return [at, key, isEmpty ? `${version} (removed)` : version, author, comment.replaceAll(/\s+/g, ' ')].join('\t');
 }
 
-function revision(text: string): bigint {
+/** A revision on the command line. */
+export function revisionArgument(text: string): bigint {
   if (/^\d{1,19}$/.test(text)) return BigInt(text);
   throw new UsageError(`--after: ${JSON.stringify(text)} is not a revision`);
 }

@@ -5,6 +5,7 @@ import { defineKvLog } from './kv-log.ts';
 import { defineKvRead } from './kv-read.ts';
 import { defineKvServe } from './kv-serve.ts';
 import { withTarget } from './kv-target.ts';
+import { defineKvTransfer } from './kv-transfer.ts';
 import { defineKvWatch } from './kv-watch.ts';
 import { defineKvWrite } from './kv-write.ts';
 
@@ -18,6 +19,7 @@ export const defineKv: DefineCommand = (group, context) => {
     defineKvLog,
     defineKvHistory,
     defineKvWatch,
+    defineKvTransfer,
     defineKvServe,
   ]) {
     define(group, context);

@@ -57,4 +57,10 @@ export {
   type Snapshot,
   type WatchOptions,
 } from './storage.ts';
+export { readCommitFile } from './transfer/commit-file.ts';
+export { type ExportOptions, exportCommits } from './transfer/export-commits.ts';
+export { type ImportCommitsOptions, type ImportProgress, importCommits } from './transfer/import-commits.ts';
+export { readNdjson, toNdjson } from './transfer/ndjson.ts';
+export { type RainerTable, readRainerTable } from './transfer/rainer-table.ts';
+export { readRainerDump } from './transfer/sql-dump.ts';
 export { type UpdateOptions, updateKey } from './update.ts';

@@ -33,6 +33,20 @@ export const STATEMENTS = {
     name: 'hv_kv_save_all',
     text: 'select hypervault.kv_save_all($1, $2, $3, $4, $5, $6, $7, $8, $9) as revisions',
   },
+  import: {
+    name: 'hv_kv_import',
+    text: 'select hypervault.kv_import($1, $2, $3, $4, $5, $6, $7, $8) as revision',
+  },
+  present: {
+    name: 'hv_kv_present',
+    text:
+      `select ${COMMIT} from hypervault.kv_commits where namespace = $1 ` +
+      'and (key, version) in (select * from unnest($2::text[], $3::integer[]))',
+  },
+  newestVersions: {
+    name: 'hv_kv_newest_versions',
+    text: 'select key, max(version) as version from hypervault.kv_commits where namespace = $1 group by key',
+  },
   publish: {
     name: 'hv_kv_publish',
     text: 'select hypervault.kv_publish($1, $2, $3, $4, $5, $6, $7) as changed',

@@ -334,7 +334,7 @@ describe('serve', () => {
   });
 
   test('from a database, cached, with tokens', async () => {
-    const { connection } = await freshDatabase();
+    const { connection, query } = await freshDatabase();
     const { user, password, port, database } = connection;
     const tokens = join(scratch, 'tokens.yaml');
     await writeFile(tokens, 'tokens:\n  - { token: a-token-of-the-test, author: tess, read: [""], write: ["a"] }\n');
@@ -345,6 +345,7 @@ describe('serve', () => {
     expect((await hypervault(['kv', 'list'], { environment: { HYPERVAULT_KV_URL: url } })).stdout).toMatch(/401/);
     const saved = await hypervault(['kv', 'commit-value', 'a', '-m', 'x'], { stdin: 'x', environment });
     expect(JSON.parse(saved.stdout).author).toBe('tess');
+    expect((await query('select namespace from hypervault.kv_commits')).rows).toEqual([{ namespace: 'diary' }]);
     expect((await hypervault(['kv', 'commit-value', 'b', '-m', 'x'], { stdin: 'x', environment })).stdout).toMatch(
       /403/,
     );

@@ -19,6 +19,7 @@ grant execute on function
   hypervault.kv_save_all(
     text, text[], integer[], bytea[], text[], text[], timestamptz[], text[], integer[]
   ),
+  hypervault.kv_import(text, text[], integer[], bytea[], text[], text[], timestamptz[], boolean),
   hypervault.kv_publish(text, text, integer, bytea, text, text, timestamptz),
   hypervault.kv_changes(text, bigint, text, integer),
   hypervault.kv_published(text, bigint, text),
