@@ -208,12 +208,16 @@ export async function setMappings(
   ]);
 }
 
-/** Stores which server the log is read from. */
-export async function setOrigin(client: Queryable, source: SourceRow, origin: string | null): Promise<void> {
-  await client.query('update hypervault.import_source set origin = $2 where source_id = $1', [
-    source.id.toString(),
-    origin,
-  ]);
+/** Stores which server the log is read from. Returns `false` when somebody else has changed it meanwhile. */
+export async function replaceOrigin(client: Queryable, source: SourceRow, origin: string): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `update hypervault.import_source
+        set origin = $3
+      where source_id = $1
+        and origin is not distinct from $2`,
+    [source.id.toString(), source.origin, origin],
+  );
+  return rowCount === 1;
 }
 
 export async function deleteSource(client: Queryable, source: SourceRow): Promise<void> {

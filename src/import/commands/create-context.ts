@@ -13,6 +13,7 @@ import type { ReplicaEngineOptions } from '../options.ts';
 import { Places } from '../route/places.ts';
 import type { EngineContext } from './context.ts';
 import { openSource } from './open-source.ts';
+import { sourceLineage } from './source-lineage.ts';
 
 export interface OpenContext {
   readonly context: EngineContext;
@@ -52,7 +53,7 @@ export async function createContext(options: ReplicaEngineOptions): Promise<Open
         client.release(broken);
       }
     },
-    openSource,
+    openSource: (source) => openSource(source, (identity) => sourceLineage(context, source.name, identity)),
   };
   return {
     context,

@@ -1,5 +1,5 @@
 import { lockSource } from '../catalogue/lock.ts';
-import { getSource, setConsistency, setFlags, setOrigin, setStatus } from '../catalogue/source-rows.ts';
+import { getSource, setConsistency, setFlags, setStatus } from '../catalogue/source-rows.ts';
 import { deleteTable, listTables } from '../catalogue/table-rows.ts';
 import { PreflightError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
@@ -56,12 +56,7 @@ export async function initReplica(
       await grantSchemas(context, config);
       const copy = new SourceCopy(context, config, before, { ...options, resume, signal });
       const result = await copy.run(() => context.openSource(config), survey, { isPart: false });
-      const origin = await context.openSource(config);
-      const identity = await origin.identity().finally(() => origin.close());
-      await context.control(async (client) => {
-        await setOrigin(client, before, identity);
-        await setStatus(client, before, 'initialised');
-      });
+      await context.control((client) => setStatus(client, before, 'initialised'));
       return result;
     } catch (error) {
       // A run that was only stopped goes on as it is

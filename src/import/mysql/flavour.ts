@@ -14,6 +14,13 @@ export interface ServerFlavour {
   readonly logsCascades: boolean;
 }
 
+/** A server of the source, as places of its log are named by. */
+export interface SourceServer {
+  readonly flavour: ServerFlavour;
+  /** Counts the failovers of the source before it. */
+  readonly lineage: bigint;
+}
+
 export async function readFlavour(session: MysqlSession): Promise<ServerFlavour> {
   const [row] = await session.query<{ version: string }>('select version() as version');
   const flavour = parseFlavour(row!.version);

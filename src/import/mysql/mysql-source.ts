@@ -7,6 +7,7 @@ import type { ChangeStream, FollowOptions, ImportSource } from '../source/import
 import type { Snapshot } from '../source/snapshot.ts';
 import { ChangeReader } from './binlog/change-reader.ts';
 import { gtidProgress } from './binlog/gtid-progress.ts';
+import { expectSameLog, expectToGoOn } from './binlog/other-server.ts';
 import { fromPosition, lineageOf } from './binlog/position.ts';
 import { BinlogTransport } from './binlog/transport.ts';
 import { Charsets } from './charsets.ts';
@@ -24,6 +25,8 @@ export interface MysqlSourceOptions {
   readonly serverId: number;
   /** Resume by GTID instead of by file and offset, so that another server of the topology can take over. */
   readonly gtid: boolean;
+  /** Which of the servers that the source has had this one is. @default the first */
+  readonly lineageOf?: ((identity: string | null) => Promise<bigint>) | undefined;
 }
 
 /** How much the open batch may hold before it is handed over in the middle of a transaction. */
@@ -36,6 +39,7 @@ export class MysqlSource implements ImportSource {
   readonly #options: MysqlSourceOptions;
   readonly #session: MysqlSession;
   readonly flavour: ServerFlavour;
+  #lineage = 0n;
 
   private constructor(options: MysqlSourceOptions, session: MysqlSession, flavour: ServerFlavour) {
     this.label = sourceLabel(options.settings);
@@ -49,7 +53,14 @@ export class MysqlSource implements ImportSource {
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<MysqlSource> {
     const session = await MysqlSession.open(options.settings, { signal });
-    return new MysqlSource(options, session, await readFlavour(session));
+    try {
+      const source = new MysqlSource(options, session, await readFlavour(session));
+      source.#lineage = (await options.lineageOf?.(await source.identity())) ?? 0n;
+      return source;
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
   }
 
   preflight(schemas: readonly string[]): Promise<Problem[]> {
@@ -73,7 +84,7 @@ export class MysqlSource implements ImportSource {
     lockTimeoutMs: number;
     signal?: AbortSignal | undefined;
   }): Promise<Snapshot> {
-    return openSnapshot(this.#options.settings, this.flavour, options);
+    return openSnapshot(this.#options.settings, { flavour: this.flavour, lineage: this.#lineage }, options);
   }
 
   /** Which server this is, when changes are resumed by GTID and it may be another one than before. */
@@ -88,13 +99,17 @@ export class MysqlSource implements ImportSource {
   }
 
   currentPosition(): Promise<Position> {
-    return currentPosition(this.#session, this.flavour);
+    return currentPosition(this.#session, this.flavour, this.#lineage);
   }
 
   async follow(options: FollowOptions): Promise<ChangeStream> {
-    const { settings, serverId, gtid } = this.#options;
+    const { settings, serverId } = this.#options;
     const { mariadb } = this.flavour;
     const start = fromPosition(options.start);
+    const lineage = this.#lineage;
+    const moved = lineageOf(options.start) !== lineage;
+    if (moved) expectToGoOn(this.label, options);
+    else await expectSameLog(this.#session, this.flavour, this.label, start);
     const charsets = await Charsets.read(this.#session);
     const follower = new StatementFollower({
       tables: options.tables,
@@ -118,7 +133,8 @@ export class MysqlSource implements ImportSource {
       charsets,
       mariadb,
       start,
-      lineage: lineageOf(options.start),
+      from: options.start.ordinal,
+      lineage,
       gtid: await gtidProgress(start.gtid, { mariadb }),
       queue: options.queue,
       sink: options.sink,
@@ -143,7 +159,8 @@ export class MysqlSource implements ImportSource {
         serverId,
         mariadb,
         heartbeatMs: options.heartbeatMs,
-        start: { ...start, gtid: gtid ? start.gtid : null },
+        // Files and offsets of another server say nothing here
+        start: { ...start, gtid: moved ? start.gtid : null },
       },
       reader,
     );

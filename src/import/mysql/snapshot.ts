@@ -2,7 +2,7 @@ import type { Position } from '../model/position.ts';
 import type { MappedTable } from '../model/target-table.ts';
 import type { Snapshot, SnapshotReader } from '../source/snapshot.ts';
 import { qualifyMysql } from './copy-line.ts';
-import type { ServerFlavour } from './flavour.ts';
+import type { SourceServer } from './flavour.ts';
 import { MysqlSession, type MysqlSettings } from './session.ts';
 import { currentPosition, snapshotPosition } from './status.ts';
 import { TableReader } from './table-reader.ts';
@@ -24,7 +24,7 @@ const TRIES_WITHOUT_LOCK = 3;
  */
 export async function openSnapshot(
   settings: MysqlSettings,
-  flavour: ServerFlavour,
+  server: SourceServer,
   { workers, lockTimeoutMs, signal }: { workers: number; lockTimeoutMs: number; signal?: AbortSignal | undefined },
 ): Promise<Snapshot> {
   const control = await MysqlSession.open(settings, { signal });
@@ -32,8 +32,8 @@ export async function openSnapshot(
   try {
     await control.query('set session lock_wait_timeout = ?', [Math.max(1, Math.ceil(lockTimeoutMs / 1_000))]);
     for (let n = 0; n < workers; n++) sessions.push(await openReader(settings, signal));
-    const position = await alignSessions(control, sessions, flavour);
-    return new MysqlSnapshot(settings, flavour, control, sessions, position);
+    const position = await alignSessions(control, sessions, server);
+    return new MysqlSnapshot(settings, server, control, sessions, position);
   } catch (error) {
     for (const session of [control, ...sessions]) session.destroy();
     throw error;
@@ -47,20 +47,16 @@ async function openReader(settings: MysqlSettings, signal: AbortSignal | undefin
 }
 
 /** Leaves the sessions it could not line up closed and taken out of the list. */
-async function alignSessions(
-  control: MysqlSession,
-  sessions: MysqlSession[],
-  flavour: ServerFlavour,
-): Promise<Position> {
+async function alignSessions(control: MysqlSession, sessions: MysqlSession[], server: SourceServer): Promise<Position> {
   for (let attempt = 0; attempt < TRIES_WITHOUT_LOCK; attempt++) {
-    const position = await alignByLuck(control, sessions, flavour);
+    const position = await alignByLuck(control, sessions, server);
     if (position !== null) return position;
   }
   try {
     await control.query('flush tables with read lock');
     try {
-      await Promise.all(sessions.map((session) => begin(session, flavour)));
-      return await currentPosition(control, flavour);
+      await Promise.all(sessions.map((session) => begin(session, server)));
+      return await currentPosition(control, server.flavour, server.lineage);
     } finally {
       await control.query('unlock tables');
     }
@@ -69,7 +65,7 @@ async function alignSessions(
   }
   for (const session of sessions.splice(1)) await session.close();
   for (;;) {
-    const position = await alignByLuck(control, sessions, flavour);
+    const position = await alignByLuck(control, sessions, server);
     if (position !== null) return position;
   }
 }
@@ -77,22 +73,24 @@ async function alignSessions(
 async function alignByLuck(
   control: MysqlSession,
   sessions: readonly MysqlSession[],
-  flavour: ServerFlavour,
+  server: SourceServer,
 ): Promise<Position | null> {
-  const before = flavour.mariadb ? null : await currentPosition(control, flavour);
-  await Promise.all(sessions.map((session) => begin(session, flavour)));
+  const before = server.flavour.mariadb ? null : await currentPosition(control, server.flavour, server.lineage);
+  await Promise.all(sessions.map((session) => begin(session, server)));
   if (before !== null) {
-    const after = await currentPosition(control, flavour);
+    const after = await currentPosition(control, server.flavour, server.lineage);
     return before.ordinal === after.ordinal ? after : null;
   }
-  const positions = await Promise.all(sessions.map((session) => snapshotPosition(session, flavour)));
+  const positions = await Promise.all(
+    sessions.map((session) => snapshotPosition(session, server.flavour, server.lineage)),
+  );
   const [first] = positions;
   if (first === undefined || first === null) return null;
   return positions.every((position) => position?.ordinal === first.ordinal) ? first : null;
 }
 
-function begin(session: MysqlSession, flavour: ServerFlavour): Promise<unknown> {
-  return session.query(flavour.mariadb ? BEGIN_MARIADB : BEGIN);
+function begin(session: MysqlSession, server: SourceServer): Promise<unknown> {
+  return session.query(server.flavour.mariadb ? BEGIN_MARIADB : BEGIN);
 }
 
 function isDenied(error: unknown): boolean {
@@ -108,12 +106,12 @@ class MysqlSnapshot implements Snapshot {
   readonly position: Position;
   readonly readers: readonly SnapshotReader[];
   readonly #settings: MysqlSettings;
-  readonly #flavour: ServerFlavour;
+  readonly #server: SourceServer;
   readonly #sessions: readonly MysqlSession[];
 
   constructor(
     settings: MysqlSettings,
-    flavour: ServerFlavour,
+    server: SourceServer,
     control: MysqlSession,
     sessions: readonly MysqlSession[],
     position: Position,
@@ -121,7 +119,7 @@ class MysqlSnapshot implements Snapshot {
     this.position = position;
     this.readers = sessions.map((session) => new TableReader(session));
     this.#settings = settings;
-    this.#flavour = flavour;
+    this.#server = server;
     this.#sessions = [control, ...sessions];
   }
 
@@ -133,7 +131,7 @@ class MysqlSnapshot implements Snapshot {
     const log = await MysqlSession.open(this.#settings);
     try {
       await session.query(`lock tables ${qualifyMysql(table.source)} read`);
-      const position = await currentPosition(log, this.#flavour);
+      const position = await currentPosition(log, this.#server.flavour, this.#server.lineage);
       const result = await work(new TableReader(session), position);
       await session.query('unlock tables');
       return result;

@@ -4,7 +4,11 @@ import type { ServerFlavour } from './flavour.ts';
 import type { MysqlSession } from './session.ts';
 
 /** Where the source's binlog ends now. */
-export async function currentPosition(session: MysqlSession, flavour: ServerFlavour): Promise<Position> {
+export async function currentPosition(
+  session: MysqlSession,
+  flavour: ServerFlavour,
+  lineage: bigint,
+): Promise<Position> {
   const [row] = await session.query<{ File: string; Position: string; Executed_Gtid_Set?: string }>(
     flavour.statusStatement,
   );
@@ -15,6 +19,7 @@ export async function currentPosition(session: MysqlSession, flavour: ServerFlav
       offset: Number(row.Position),
       gtid: row.Executed_Gtid_Set ?? null,
     }),
+    lineage,
   );
 }
 
@@ -33,7 +38,11 @@ export async function withGtid(
 }
 
 /** MariaDB tells the place of the binlog that a consistent snapshot shows, without a lock. */
-export async function snapshotPosition(session: MysqlSession, flavour: ServerFlavour): Promise<Position | null> {
+export async function snapshotPosition(
+  session: MysqlSession,
+  flavour: ServerFlavour,
+  lineage: bigint,
+): Promise<Position | null> {
   if (!flavour.mariadb) return null;
   const rows = await session.query<{ Variable_name: string; Value: string }>(
     "show status like 'binlog\\_snapshot\\_%'",
@@ -43,5 +52,5 @@ export async function snapshotPosition(session: MysqlSession, flavour: ServerFla
   const file = value('binlog_snapshot_file');
   const offset = Number(value('binlog_snapshot_position') ?? 0);
   if (file === undefined || file === '' || offset === 0) return null;
-  return toPosition(await withGtid(session, flavour, { file, offset, gtid: null }));
+  return toPosition(await withGtid(session, flavour, { file, offset, gtid: null }), lineage);
 }

@@ -49,6 +49,11 @@ export class RowSink {
     this.#applied = applied;
   }
 
+  /** Whether one of the target's servers has more than a place of the log. */
+  isAheadOf(ordinal: bigint): boolean {
+    return [...this.#applied.values()].some((applied) => applied > ordinal);
+  }
+
   /** Whether a server has the transaction in hand already. */
   hasApplied(server: string): boolean {
     return this.#applied.size > 0 && this.transactionStart < (this.#applied.get(server) ?? 0n);

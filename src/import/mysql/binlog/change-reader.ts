@@ -47,6 +47,8 @@ export interface ChangeReaderOptions {
   readonly charsets: Charsets;
   readonly mariadb: boolean;
   readonly start: BinlogPosition;
+  /** The ordinal of that place, which may be one of another server's log. */
+  readonly from: bigint;
   readonly lineage: bigint;
   readonly gtid: GtidProgress | null;
   readonly queue: BatchQueue;
@@ -95,7 +97,7 @@ export class ChangeReader implements TransportHandler {
     });
     this.#file = options.start.file;
     this.#offset = options.start.offset;
-    this.#batch.from = toPosition(options.start, options.lineage).ordinal;
+    this.#batch.from = options.from;
     options.queue.onWanted = () => {
       if (!this.#inside) this.#handOver(false);
     };
