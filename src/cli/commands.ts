@@ -82,6 +82,16 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./fsck.ts')).defineFsck,
   },
   {
+    name: 'rebalance',
+    summary: 'even servers out by moving shards while programs run',
+    load: async () => (await import('./rebalance.ts')).defineRebalance,
+  },
+  {
+    name: 'drain',
+    summary: 'move every shard away from a server',
+    load: async () => (await import('./rebalance.ts')).defineDrain,
+  },
+  {
     name: 'verify',
     summary: 'compare two copies of shards, row by row where they differ',
     load: async () => (await import('./verify.ts')).defineVerify,

@@ -8,6 +8,7 @@
  * ├─ MapMissingError         the control database holds no map, and there is none on disk
  * ├─ ServerOutdatedError     a server's shards are not those of the map, as after a restore from an old backup
  * ├─ MigrationsFailedError   migrations failed on some shards; `failures` lists them, the others are done
+ * ├─ MovesFailedError        some moves of a plan failed; `failures` lists them, the others are done
  * └─ Move…Error              see move/errors.ts
  * ```
  *
@@ -16,6 +17,7 @@
 
 import { HypervaultError, type HypervaultErrorOptions } from '../errors.ts';
 import type { MapProblem } from './fsck.ts';
+import type { PlannedMove } from './rebalance/plan.ts';
 
 /** Somebody else changed the map meanwhile: nothing was written. Read it again and decide anew. */
 export class MapConflictError extends HypervaultError {
@@ -82,6 +84,21 @@ export class MigrationsFailedError extends HypervaultError {
     const more = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
     const why = error instanceof Error ? error.message : String(error);
     super('MIGRATIONS_FAILED', `shard ${shardId} on ${server} failed${more}: ${why}`, { cause: error });
+    this.failures = failures;
+  }
+}
+
+/** Some moves of a plan failed. The others are done; a new plan takes up what was begun. */
+export class MovesFailedError extends HypervaultError {
+  readonly failures: readonly { readonly move: PlannedMove; readonly error: unknown }[];
+
+  constructor(failures: readonly { readonly move: PlannedMove; readonly error: unknown }[]) {
+    const { move, error } = failures[0]!;
+    const more = failures.length > 1 ? ` (and ${failures.length - 1} more)` : '';
+    const why = error instanceof Error ? error.message : String(error);
+    super('MOVES_FAILED', `shard ${move.shardId} from ${move.from} to ${move.to} failed${more}: ${why}`, {
+      cause: error,
+    });
     this.failures = failures;
   }
 }

@@ -10,6 +10,7 @@ export {
   MapMissingError,
   MapRefusedError,
   MigrationsFailedError,
+  MovesFailedError,
   ServerOutdatedError,
 } from './errors.ts';
 export { type FsckResult, fsck, type MapProblem, type MapProblemKind } from './fsck.ts';
@@ -47,6 +48,18 @@ export {
   type TraceKind,
 } from './move/index.ts';
 export { type MapCheck, ownerCheck } from './owner-check.ts';
+export { afterBegun, assertNonePinned, type Begun, withOpenMoves } from './rebalance/open-moves.ts';
+export {
+  type MovesPlan,
+  type PlanBy,
+  type PlannedMove,
+  type PlanShard,
+  planDrain,
+  planRebalance,
+  type ServerLoad,
+} from './rebalance/plan.ts';
+export { type MoveOutcome, type RunPlanOptions, runPlan } from './rebalance/run-plan.ts';
+export { surveyShards } from './rebalance/survey.ts';
 export { rebuildMap } from './rebuild-map.ts';
 export { retireOutdated } from './retire.ts';
 export {

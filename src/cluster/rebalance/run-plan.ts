@@ -1,0 +1,77 @@
+import { throwIfAborted } from '../../internal/sleep.ts';
+import { MovesFailedError } from '../errors.ts';
+import { listMoves, type MoveOptions, type MoveSetting, moveShards, resumeMoves } from '../move/index.ts';
+import type { PlannedMove } from './plan.ts';
+
+/** How a plan is carried out: with the options of each move. */
+export interface RunPlanOptions extends MoveOptions {
+  /** Moves under way at the same time. @default 2 */
+  readonly concurrency?: number | undefined;
+  /** Moves under way at the same time that begin or end on one server. @default 1 */
+  readonly maxPerServer?: number | undefined;
+  /** Told when a move is over, well or not. */
+  readonly onMove?: ((outcome: MoveOutcome) => void) | undefined;
+}
+
+/** How one move of a plan ended. */
+export interface MoveOutcome extends PlannedMove {
+  readonly error?: unknown;
+  /** Moves that are over. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/**
+ * Carries out the moves of a plan, several at a time, each with its own pause. Moves that an earlier run has begun are
+ * taken up first, so a run that was interrupted is simply run again with a new plan. A move that fails stops no other.
+ *
+ * The way back is not kept unless `wayBack` is true: each one holds a replication slot until it is finished.
+ *
+ * @throws MovesFailedError when some moves failed: all others are done; AbortedError
+ */
+export async function runPlan(
+  setting: MoveSetting,
+  moves: readonly PlannedMove[],
+  { concurrency = 2, maxPerServer = 1, onMove, ...options }: RunPlanOptions = {},
+): Promise<void> {
+  const how: MoveOptions = { wayBack: false, ...options };
+  const open = await listMoves(setting, { open: true, ...(options.signal && { signal: options.signal }) });
+  const begun = new Map(open.map((move) => [move.shardId, move]));
+  const queue = [...moves].sort((a, b) => Number(begun.has(b.shardId)) - Number(begun.has(a.shardId)));
+  const failures: { move: PlannedMove; error: unknown }[] = [];
+  const busy = new Map<string, number>();
+  const running = new Set<Promise<void>>();
+  let done = 0;
+
+  const free = ({ from, to }: PlannedMove): boolean =>
+    [from, to].every((server) => (busy.get(server) ?? 0) < maxPerServer);
+  const run = async (move: PlannedMove): Promise<void> => {
+    for (const server of [move.from, move.to]) busy.set(server, (busy.get(server) ?? 0) + 1);
+    let error: unknown;
+    try {
+      if (begun.has(move.shardId)) await resumeMoves(setting, { shards: [move.shardId] }, how);
+      else await moveShards(setting, { shards: [move.shardId], to: move.to }, how);
+    } catch (thrown) {
+      error = thrown;
+      failures.push({ move, error });
+    }
+    for (const server of [move.from, move.to]) busy.set(server, busy.get(server)! - 1);
+    done += 1;
+    onMove?.({ ...move, error, done, total: moves.length });
+  };
+
+  while (queue.length > 0 || running.size > 0) {
+    const place = options.signal?.aborted || running.size >= concurrency ? -1 : queue.findIndex(free);
+    if (place >= 0) {
+      const [move] = queue.splice(place, 1);
+      const going = run(move!).finally(() => running.delete(going));
+      running.add(going);
+    } else if (running.size > 0) {
+      await Promise.race(running);
+    } else {
+      break;
+    }
+  }
+  throwIfAborted(options.signal, 'moving shards');
+  if (failures.length > 0) throw new MovesFailedError(failures);
+}
