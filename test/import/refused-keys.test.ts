@@ -22,9 +22,10 @@ async function section(extra: object, source: object = {}) {
   return resolveImportSection({ sources, ...extra }, configuration);
 }
 
-test('keep_existing_schema is refused: tables would be replaced all the same', async () => {
-  await expect(section({}, { keep_existing_schema: 'Yes' })).rejects.toThrow(/can't copy into tables that are there/);
+test('keep_existing_schema is refused where it cannot be kept', async () => {
+  await expect(section({}, { keep_existing_schema: 'Yes', type: 'pgsql' })).rejects.toThrow(/for MySQL sources only/);
   expect((await section({}, { keep_existing_schema: 'No' })).sources.get('mysql')!.keepExistingSchema).toBe(false);
+  expect((await section({}, { keep_existing_schema: 'Yes' })).sources.get('mysql')!.keepExistingSchema).toBe(true);
 });
 
 test('a Rollbar that is half configured is told', async () => {

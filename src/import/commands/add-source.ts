@@ -2,6 +2,7 @@ import { isLocked } from '../catalogue/lock.ts';
 import { forgetSource } from '../catalogue/position-rows.ts';
 import { deleteSource, getSource, insertSource, setFlags, setStatus } from '../catalogue/source-rows.ts';
 import type { SourceConfig } from '../config/source-config.ts';
+import { restoreKeys } from '../ddl/kept-keys.ts';
 import { ReplicaStateError } from '../errors.ts';
 import { serversOf } from '../workers/load-tables.ts';
 import { messageOf } from '../workers/message-of.ts';
@@ -37,6 +38,11 @@ export async function dropSource(context: EngineContext, name: string): Promise<
   }
   const config = context.config.sources.get(name);
   const servers = config === undefined ? context.servers.names : serversOf(context, config);
+  for (const server of servers) {
+    const keys = await context.servers.with(server, (client) => restoreKeys(client, source.key));
+    for (const { table, name: key, reason } of keys)
+      if (reason !== null) context.log.warn(`${name}: the foreign key ${key} of ${table}: ${reason}`);
+  }
   for (const server of servers) await context.servers.with(server, (client) => forgetSource(client, source.key));
   if (config !== undefined) await forgetOnSource(context, config);
   await context.control((client) => deleteSource(client, source));

@@ -2,7 +2,7 @@ import { lockSource } from '../catalogue/lock.ts';
 import { forgetSource } from '../catalogue/position-rows.ts';
 import { getSource, setStatus } from '../catalogue/source-rows.ts';
 import { deleteTable, listTables } from '../catalogue/table-rows.ts';
-import { PreflightError } from '../errors.ts';
+import { PreflightError, ReplicaStateError } from '../errors.ts';
 import { serversOf } from '../workers/load-tables.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
 import { SourceCopy } from './copy-source.ts';
@@ -22,6 +22,11 @@ export async function copySchema(
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<CopySchemaResult> {
   const config = sourceConfig(context, name);
+  if (config.keepExistingSchema) {
+    throw new ReplicaStateError(
+      `the source ${name} has keep_existing_schema: its tables are there, none has to be made`,
+    );
+  }
   await stopReplica(context, name, { signal });
   const source = await context.control((client) => getSource(client, name));
   const lock = await lockSource(context.servers, source, { waitMs: 5_000, signal });

@@ -17,6 +17,7 @@ import { qualifiedName } from '../model/source-table.ts';
 import type { TargetIndex } from '../model/target-table.ts';
 import { earliest, latest, TableCopy } from '../snapshot/copy-job.ts';
 import { copyTables } from '../snapshot/copy-tables.ts';
+import { fillKeptTables } from '../snapshot/fill-kept-tables.ts';
 import { dropLoadingSchemas, prepareTarget } from '../snapshot/prepare-target.ts';
 import { type CopyProgress, ProgressMeter } from '../snapshot/progress.ts';
 import { swapTables } from '../snapshot/swap-tables.ts';
@@ -98,7 +99,8 @@ export class SourceCopy {
 
   /** Enters the tables into the catalogue. A table whose structure is the one of an interrupted copy goes on from there. */
   async #register(survey: Survey): Promise<{ copies: TableCopy[]; keep: Set<number> }> {
-    const { resume } = this.#options;
+    // Rows of different moments could violate the unique keys that kept tables have all the time
+    const resume = this.#options.resume && !this.#config.keepExistingSchema;
     const keep = new Set<number>();
     const copies = await this.#context.control(async (client) => {
       const known = new Map((await listTables(client, this.#source)).map((row) => [qualifiedName(row.source), row]));
@@ -231,10 +233,9 @@ export class SourceCopy {
           destinations: router.destinations.filter((destination) => destination.server === server),
         }));
         const lost = await inTransaction(client, async () => {
-          const views = await swapTables(client, tables, {
-            lockTimeoutMs: this.#config.lockTimeoutMs,
-            grantSelectTo: this.#config.grantSelectTo,
-          });
+          const { lockTimeoutMs, grantSelectTo, keepExistingSchema } = this.#config;
+          const views = keepExistingSchema ? [] : await swapTables(client, tables, { lockTimeoutMs, grantSelectTo });
+          if (keepExistingSchema) await fillKeptTables(client, this.#source.key, tables, { lockTimeoutMs });
           for (const { row } of copies) {
             await putStructure(client, this.#source.key, {
               tableId: row.id,

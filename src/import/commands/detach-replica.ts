@@ -3,7 +3,9 @@ import { lockSource } from '../catalogue/lock.ts';
 import { forgetSource } from '../catalogue/position-rows.ts';
 import { deleteSource, getSource, setFlags } from '../catalogue/source-rows.ts';
 import { listTables, type TableRow } from '../catalogue/table-rows.ts';
+import type { SourceConfig } from '../config/source-config.ts';
 import { createForeignKeys, type ForeignKeyResult } from '../ddl/foreign-keys.ts';
+import { restoreKeys } from '../ddl/kept-keys.ts';
 import { setSequences } from '../ddl/sequences.ts';
 import { ReplicaStateError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
@@ -98,7 +100,6 @@ export async function standAlone(
     router: routerOf(context, config, row),
   }));
   for (const { source, target, router } of placed) {
-    if (config.keepExistingSchema) break;
     for (const { server, schema } of router.destinations) {
       if (!target.columns.some(({ identity }) => identity)) continue;
       sequences += await context.servers.with(server, (client) =>
@@ -107,7 +108,20 @@ export async function standAlone(
     }
   }
   const foreignKeys = config.keepExistingSchema
-    ? []
+    ? await restoreKeptKeys(context, config, name)
     : await createForeignKeys(placed, (server, work) => context.servers.with(server, work));
   return { foreignKeys, sequences };
+}
+
+/** The foreign keys that kept tables had. */
+export async function restoreKeptKeys(
+  context: EngineContext,
+  config: SourceConfig,
+  name: string,
+): Promise<ForeignKeyResult[]> {
+  const { key } = await context.control((client) => getSource(client, name));
+  const results: ForeignKeyResult[] = [];
+  for (const server of serversOf(context, config))
+    results.push(...(await context.servers.with(server, (client) => restoreKeys(client, key))));
+  return results;
 }

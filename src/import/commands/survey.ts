@@ -1,7 +1,9 @@
 import type { StoredRouting } from '../catalogue/table-rows.ts';
 import type { RouteBy } from '../config/routing-config.ts';
 import type { SourceConfig } from '../config/source-config.ts';
+import { readExistingColumns } from '../ddl/existing-table.ts';
 import type { Problem } from '../errors.ts';
+import { fitExisting } from '../mapping/fit-existing.ts';
 import { UnmappableTable } from '../mapping/map-table.ts';
 import { spreadTables } from '../mapping/spread-tables.ts';
 import { qualifiedName, type SourceTable } from '../model/source-table.ts';
@@ -64,7 +66,9 @@ export async function surveySource(
         problems.push({ level: 'warning', table: qualifiedName(table), message: `left out: ${reason}` });
     }
   }
-  const tables = spreadTables(planned);
+  const tables = config.keepExistingSchema
+    ? await fitTables(context, servers[0]!, planned, problems)
+    : spreadTables(planned);
   for (const { source: table, target } of tables) {
     const name = qualifiedName(table);
     if (target.identity.kind === 'whole-row') {
@@ -88,6 +92,34 @@ export async function surveySource(
   problems.push(...((await source.reviewTables?.(tables)) ?? []));
   for (const server of servers) problems.push(...(await checkTarget(context, config, server, tables)));
   return { tables, leftOut, problems };
+}
+
+/** The tables as they are in the target already (`keep_existing_schema`). */
+async function fitTables(
+  context: EngineContext,
+  server: string,
+  planned: readonly PlannedTable[],
+  problems: Problem[],
+): Promise<PlannedTable[]> {
+  const fitted: PlannedTable[] = [];
+  for (const table of planned) {
+    const { source, target } = table;
+    const there = `${target.schema}.${target.name}`;
+    const existing = await context.servers.with(server, (client) =>
+      readExistingColumns(client, target.schema, target.name),
+    );
+    const fit =
+      existing === null
+        ? {
+            refusals: [
+              `keep_existing_schema needs the table ${there}, which is not there: make it, or leave ${source.name} out with skip_tables`,
+            ],
+          }
+        : fitExisting(source, target, existing);
+    if ('target' in fit) fitted.push({ ...table, target: fit.target });
+    else for (const message of fit.refusals) problems.push({ level: 'error', table: qualifiedName(source), message });
+  }
+  return fitted;
 }
 
 function schemaFor(config: SourceConfig, table: SourceTable, routing: StoredRouting): string {

@@ -141,7 +141,7 @@ export function resolveSource(name: string, value: unknown, warnings: string[]):
     onErrorRead: raw.oneOf('on_error_read', ['continue', 'exit']) ?? 'continue',
     autoMaintenanceMs: readMaintenance(raw),
     gtidEnable: raw.flag('gtid_enable') ?? false,
-    keepExistingSchema: refuseKeptSchema(raw),
+    keepExistingSchema: readKeptSchema(raw, routing !== null),
     server: raw.text('server') ?? null,
     routing,
     valuePolicies: readPolicies(raw),
@@ -154,12 +154,15 @@ export function resolveSource(name: string, value: unknown, warnings: string[]):
   };
 }
 
-/** Tables would be replaced all the same, with what the user made of them: better nothing than that. */
-function refuseKeptSchema(raw: RawSection): false {
+function readKeptSchema(raw: RawSection, routed: boolean): boolean {
   if (raw.flag('keep_existing_schema') !== true) return false;
-  throw new ConfigurationError(
-    `${raw.where}.keep_existing_schema: this version can't copy into tables that are there; take the line out to have them made anew, or map to another schema`,
-  );
+  if (raw.text('type') === 'pgsql')
+    throw new ConfigurationError(`${raw.where}.keep_existing_schema works for MySQL sources only; take the line out`);
+  if (routed)
+    throw new ConfigurationError(
+      `${raw.where}.keep_existing_schema does not go with shard_by: tables of the shards are made by the import`,
+    );
+  return true;
 }
 
 function duration(raw: RawSection, key: string, fallback: string | number, unitMs: number): number {

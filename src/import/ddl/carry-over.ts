@@ -27,5 +27,5 @@ export function carryOver(
       default: sameDefault ? old.default : column.default,
     };
   });
-  return { ...after.target, columns };
+  return { ...after.target, columns, kept: before.target.kept };
 }

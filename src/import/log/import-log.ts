@@ -5,5 +5,3 @@ export interface ImportLog {
   warn(message: string): void;
   error(message: string): void;
 }
-
-export const SILENT: ImportLog = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };

@@ -98,6 +98,8 @@ export interface TargetTable {
   readonly comment: string;
   /** What could not be carried over, as sentences for the report. */
   readonly remarks: readonly string[];
+  /** It was there before and belongs to the user (`keep_existing_schema`): only its rows are ours. */
+  readonly kept?: boolean | undefined;
   /** What a server needs before the table can be made: types of the user, extensions, functions. */
   readonly needs?: TargetNeeds | undefined;
 }

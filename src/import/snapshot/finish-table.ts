@@ -26,6 +26,8 @@ export async function finishTable(
   { schemaOf, deferUnique }: { schemaOf: (destination: Destination) => string; deferUnique: boolean },
 ): Promise<{ shortfalls: Shortfall[]; pending: TargetIndex[] }> {
   const { target } = copy.row;
+  // It has its own, and they are kept
+  if (target.kept) return { shortfalls: [], pending: [] };
   const shortfalls: Shortfall[] = [];
   const pending = deferUnique ? target.indexes.filter(({ unique }) => unique) : [];
   const indexes = target.indexes.filter((index) => !pending.includes(index));

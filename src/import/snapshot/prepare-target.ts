@@ -3,10 +3,11 @@ import { quoteIdentifier } from '../../internal/quote.ts';
 import { inTransaction } from '../catalogue/servers.ts';
 import { createTableStatements } from '../ddl/create-table.ts';
 import { dropTableStatements } from '../ddl/drop-table.ts';
-import { runStatements } from '../ddl/run-statements.ts';
+import { HOME, runStatements, SCHEMA } from '../ddl/run-statements.ts';
 import { ensureTypeStatements, enumLabelStatements } from '../ddl/user-types.ts';
 import { loadingSchema } from '../mapping/names.ts';
 import { qualifiedName } from '../model/source-table.ts';
+import type { TargetTable } from '../model/target-table.ts';
 import type { TableCopy } from './copy-job.ts';
 
 /**
@@ -37,16 +38,28 @@ export async function prepareTarget(
   for (const copy of copies) {
     if (keep.has(copy.row.id)) continue;
     const { target, source } = copy.row;
-    const create = createTableStatements(target, { fillfactor: fillfactors.get(qualifiedName(source)) });
+    const create = target.kept
+      ? [likeStatement(target)]
+      : createTableStatements(target, { fillfactor: fillfactors.get(qualifiedName(source)) });
     await inTransaction(client, async () => {
       for (const destination of copy.router.destinations) {
         if (destination.server !== server) continue;
         const schema = loadingSchema(destination.schema);
-        await runStatements(client, dropTableStatements(target), schema);
+        await runStatements(client, target.kept ? [dropTable(target)] : dropTableStatements(target), schema);
         await runStatements(client, create, schema, destination.schema);
       }
     });
   }
+}
+
+/** A table to load into, with the columns of the one that is kept. */
+function likeStatement({ name }: TargetTable): string {
+  const table = quoteIdentifier(name);
+  return `create table ${SCHEMA}.${table} (like ${HOME}.${table} including defaults including generated including identity)`;
+}
+
+function dropTable({ name }: TargetTable): string {
+  return `drop table if exists ${SCHEMA}.${quoteIdentifier(name)}`;
 }
 
 /** Takes the loading schemas away when nothing is left in them. */
