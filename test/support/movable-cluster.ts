@@ -89,7 +89,7 @@ export async function movableCluster({
   };
 }
 
-async function leftOn(database: ShardDatabase, name: string): Promise<string[]> {
+export async function leftOn(database: ShardDatabase, name: string): Promise<string[]> {
   const { rows } = await database.query(`
     select 'slot ' || slot_name as what from pg_replication_slots where database = current_database()
     union all

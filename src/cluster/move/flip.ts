@@ -77,13 +77,12 @@ function fenceCheck({ schema, shardId }: Moving, { from, to }: Pick<Passage, 'fr
 export async function openShard(moving: Moving, { from, to }: Passage): Promise<void> {
   const { schema } = moving;
   const { usage = [], sequences = [] } = moving.objects;
-  const [shut, stopped] = await Promise.all([
-    ownerOf(from, schema),
-    from.client.query<{ name: string; used: string | null }>('select name, used from hypervault.move_sequences($1)', [
-      schema,
-    ]),
-    setUsage(from.client, schema, usage, false),
-  ]);
+  await setUsage(from.client, schema, usage, false);
+  const stopped = await from.client.query<{ name: string; used: string | null; epoch: string }>(
+    `select name, used from hypervault.move_sequences($1)`,
+    [schema],
+  );
+  const shut = await ownerOf(from, schema);
   const used = new Map(stopped.rows.map((row) => [row.name, row.used]));
   const shapes = sequences.map((shape) => ({ ...shape, used: used.get(shape.name) ?? null }));
   await to.client.query('select hypervault.move_open($1, $2, $3, $4)', [

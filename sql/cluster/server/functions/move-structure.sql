@@ -1,6 +1,6 @@
 -- What a shard is made of, as lines that can be compared with those of another copy: tables, columns, constraints,
 -- indexes, sequences, functions, triggers, types, views, policies. Dropped columns and the order of columns do not count,
--- nor what moves put there themselves. Takes no lock.
+-- nor the ledgers and what moves put there themselves. Takes no lock.
 create or replace function hypervault.move_structure(schema text)
 returns table (kind text, name text, definition text)
 language sql
@@ -15,7 +15,7 @@ as $$
     select class.*
     from pg_class as class
     join namespace on namespace.oid = class.relnamespace
-    where class.relname <> 'hv_move'
+    where class.relname not in ('hv_move', 'hv_ledger', 'hv_migrations')
       and class.relname not like 'hv\_move\_%'
   )
   select 'table', class.relname::text, concat_ws(' ', class.relkind, class.relpersistence, class.relreplident,
