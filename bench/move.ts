@@ -224,7 +224,7 @@ async function twoBecomeFour(cluster: Cluster): Promise<Result[]> {
     join(DOCS, 'move-under-load.svg'),
     movePlot(`Two servers become four: ${marks.length} shards move under ${WRITERS} writers`, report.calls, marks),
   );
-  await writeFile(join(DOCS, 'move-under-load.json'), `${JSON.stringify(summary(report.calls, marks))}\n`);
+  await writeFile(join(DOCS, 'move-under-load.csv'), summary(report.calls, marks));
   return [
     {
       bench: 'move',
@@ -272,18 +272,22 @@ async function lost({ query }: Cluster, server: string, shardId: number, { acked
 }
 
 /** What the plot is drawn from, in tenths of seconds. */
-function summary(calls: readonly Call[], marks: readonly Mark[]): object {
+function summary(calls: readonly Call[], marks: readonly Mark[]): string {
   const from = Math.min(...calls.map(([ended]) => ended));
-  const buckets: { atMs: number; calls: number; slowestMs: number }[] = [];
-  for (const [ended, tookMs] of calls) {
+  const rows: { calls: number; slowestMs: number; flip: string }[] = [];
+  const row = (ended: number) => {
     const place = Math.floor((ended - from) / 100);
-    buckets[place] ??= { atMs: place * 100, calls: 0, slowestMs: 0 };
-    const bucket = buckets[place];
+    rows[place] ??= { calls: 0, slowestMs: 0, flip: '' };
+    return rows[place];
+  };
+  for (const [ended, tookMs] of calls) {
+    const bucket = row(ended);
     bucket.calls += 1;
     bucket.slowestMs = Math.max(bucket.slowestMs, tookMs);
   }
-  const flips = marks.map(({ at: moment, label }) => ({ atMs: moment - from, label }));
-  return { flips, buckets: buckets.filter((bucket) => bucket !== undefined) };
+  for (const { at: moment, label } of marks) row(moment).flip = label;
+  const lines = rows.map(({ calls: n, slowestMs, flip }, place) => `${place * 100},${n},${slowestMs},${flip}`);
+  return `at_ms,calls,slowest_ms,flip\n${lines.filter((line) => line !== undefined).join('\n')}\n`;
 }
 
 const took = (calls: readonly Call[]): number[] => calls.map(([, ms]) => ms);

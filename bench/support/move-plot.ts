@@ -41,6 +41,7 @@ export function movePlot(title: string, calls: readonly Call[], marks: readonly 
     (s) => `<text x="${x(from + s * 1_000).toFixed(1)}" y="${height - 12}" text-anchor="middle">${s} s</text>`,
   );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="system-ui, sans-serif" font-size="12">
+<title>${title}</title>
 <style>
 text { fill: #333 } .axis { stroke: #bbb } .mark { stroke: #c2410c; stroke-width: 1.2; stroke-dasharray: 3 3 }
 .rate { fill: none; stroke: #1d4ed8; stroke-width: 1.4 } .slow { fill: #0f766e }
