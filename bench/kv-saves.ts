@@ -1,4 +1,5 @@
-// How many saves a second with 8 and with 64 writers, each on a key of its own? Beside it a bare insert of the same row.
+// How many saves a second with 8 and with 64 writers in one process, each on a key of its own? Beside it the same saves
+// each in a transaction of its own, and a bare insert of the same row.
 import pg from 'pg';
 import { startEmbedded } from 'pg-hypervault/embedded';
 import { KvDatabase, PostgresCommitStorage } from 'pg-hypervault/kv';
@@ -7,6 +8,8 @@ import { rounded } from './support/result.ts';
 const FOR_MS = 2_500;
 const POOL_MAX = 10;
 const PAYLOAD = Buffer.from(JSON.stringify({ on: true, text: 'x'.repeat(200) }));
+
+const SAVE = 'select hypervault.kv_save($1, $2, $3, $4, $5, $6, $7)';
 
 export async function run(): Promise<object[]> {
   await using servers = await startEmbedded();
@@ -21,6 +24,13 @@ export async function run(): Promise<object[]> {
       const storage = new PostgresCommitStorage({ connection: database, table: `w${writers}` });
       await storage.start();
       const ours = await rate(writers, (key, version) => storage.save({ key, version, payload: PAYLOAD }));
+      const alone = await rate(writers, (key, version) =>
+        pool.query({
+          name: 'save',
+          text: SAVE,
+          values: [`alone${writers}`, key, version, PAYLOAD, 'bench', '', new Date()],
+        }),
+      );
       const bare = await rate(writers, (key, version) =>
         pool.query('insert into bare values ($1, $2, $3)', [`${writers}.${key}`, version, PAYLOAD]),
       );
@@ -29,7 +39,10 @@ export async function run(): Promise<object[]> {
         case: `${writers} writers, ${POOL_MAX} sessions, one namespace`,
         unit: 'saves/s',
         ours: rounded(ours),
-        rivals: { 'bare insert, no journal, no head, no notification': rounded(bare) },
+        rivals: {
+          'each save in a transaction of its own': rounded(alone),
+          'bare insert, no journal, no head, no notification': rounded(bare),
+        },
       });
     }
     return results;

@@ -8,6 +8,7 @@ import { RevisionCompactedError } from './errors.ts';
 import type { KvDatabase } from './kv-database.ts';
 import { onChange } from './on-change.ts';
 import { type PostgresKvOptions, type ResolvedKvOptions, resolveKvOptions } from './options.ts';
+import { SaveQueue } from './save-queue.ts';
 import { type ChangesRow, type CommitRow, type NewestRow, STATEMENTS } from './statements.ts';
 import type {
   CallOptions,
@@ -42,6 +43,7 @@ export class PostgresCommitStorage<V = Buffer> implements CommitJournal<V> {
   readonly codec: ValueCodec<V> | undefined;
   readonly #options: ResolvedKvOptions<V>;
   readonly #namespace: string;
+  readonly #queue: SaveQueue;
   #started = false;
   #stop = new AbortController();
 
@@ -49,6 +51,7 @@ export class PostgresCommitStorage<V = Buffer> implements CommitJournal<V> {
   constructor(options: PostgresKvOptions<V>) {
     this.#options = resolveKvOptions(options, 'PostgresCommitStorage');
     this.#namespace = this.#options.namespace;
+    this.#queue = new SaveQueue(this.#options.database, this.#namespace);
     this.codec = this.#options.codec;
   }
 
@@ -65,6 +68,7 @@ export class PostgresCommitStorage<V = Buffer> implements CommitJournal<V> {
   async stop(): Promise<void> {
     this.#started = false;
     this.#stop.abort();
+    await this.#queue.idle();
     if (this.#options.ownsDatabase) await this.#options.database.close();
   }
 
@@ -92,15 +96,7 @@ export class PostgresCommitStorage<V = Buffer> implements CommitJournal<V> {
     const commit = new Commit<V>(input, this.codec);
     const database = this.#database;
     return writeOnce({
-      attempt: async () => {
-        const values = [this.#namespace, ...valuesOf(commit)];
-        const rows = await database
-          .query<{ revision: string }>(STATEMENTS.save, values, { signal, writes: true })
-          .catch((error) => {
-            throw conflictOf(error, [commit]);
-          });
-        return withRevision(commit, rows[0]!.revision, this.codec);
-      },
+      attempt: async () => withRevision(commit, await this.#queue.save(commit, signal), this.codec),
       readBack: () => this.#readBack(commit, signal),
       withinMs: database.waitTimeoutMs,
       signal,

@@ -29,6 +29,10 @@ export const STATEMENTS = {
     name: 'hv_kv_save',
     text: 'select hypervault.kv_save($1, $2, $3, $4, $5, $6, $7) as revision',
   },
+  saveMany: {
+    name: 'hv_kv_save_many',
+    text: 'select revision, newest from hypervault.kv_save_many($1, $2, $3, $4, $5, $6, $7)',
+  },
   saveAll: {
     name: 'hv_kv_save_all',
     text: 'select hypervault.kv_save_all($1, $2, $3, $4, $5, $6, $7, $8, $9) as revisions',

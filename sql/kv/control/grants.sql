@@ -16,6 +16,7 @@ grant execute on function
   hypervault.kv_append(text, text, integer, bytea, text, text, timestamptz),
   hypervault.kv_notify(text, bigint),
   hypervault.kv_save(text, text, integer, bytea, text, text, timestamptz),
+  hypervault.kv_save_many(text, text[], integer[], bytea[], text[], text[], timestamptz[]),
   hypervault.kv_save_all(
     text, text[], integer[], bytea[], text[], text[], timestamptz[], text[], integer[]
   ),
