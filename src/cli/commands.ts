@@ -92,6 +92,11 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => (await import('./rebalance.ts')).defineDrain,
   },
   {
+    name: 'reference',
+    summary: 'small tables kept the same on all servers: sync, remove',
+    load: async () => (await import('./reference.ts')).defineReference,
+  },
+  {
     name: 'verify',
     summary: 'compare two copies of shards, row by row where they differ',
     load: async () => (await import('./verify.ts')).defineVerify,

@@ -61,6 +61,8 @@ export {
 export { type MoveOutcome, type RunPlanOptions, runPlan } from './rebalance/run-plan.ts';
 export { surveyShards } from './rebalance/survey.ts';
 export { rebuildMap } from './rebuild-map.ts';
+export type { ReferenceOptions, SyncReferencesOptions } from './reference/options.ts';
+export { dropReferences, type ReferencesResult, syncReferences } from './reference/sync-references.ts';
 export { retireOutdated } from './retire.ts';
 export {
   type ClusterServerReport,

@@ -61,6 +61,8 @@ export const SV = {
   passIsolation: 'SV040',
   /** An event is no longer in the hands of this consumer: its handler's transaction must not commit. */
   eventTaken: 'SV041',
+  /** A copy of a reference table takes no writes: DETAIL holds JSON `{"server":…}` of its home. */
+  referenceCopy: 'SV050',
 } as const;
 
 /** The SQLSTATE of an error thrown by node-postgres, or `undefined` when it has none (a lost connection). */
