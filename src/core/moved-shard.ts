@@ -13,7 +13,7 @@ const MOVED = new Set<string | undefined>([
 ]);
 
 /** Pauses between looks at the map while a shard is handed over: it takes some 20 ms, and all programs look. */
-const LOOK_MS = [3, 5, 8, 12, 20, 30, 50, 100];
+const LOOK_MS = [5, 8, 12, 20, 30, 50, 100];
 /** Looks before a sequence that gives nothing more is taken for one that is really used up: half a second. */
 const SEQUENCE_LOOKS = 10;
 
@@ -22,13 +22,35 @@ export function mayHaveMoved(error: unknown): boolean {
   return MOVED.has(sqlStateOf(error));
 }
 
+/** Where a fence points to; `undefined` fields when it does not say. */
+export interface Fence {
+  readonly server: string | undefined;
+  readonly epoch: bigint;
+}
+
 /**
- * Whether an error comes from the fence of a move: the shard is being handed over at this moment, or has been. A move
- * stops sequences at their last value, so one that has none left is taken for it too.
+ * The fence of a move that an error comes from: the shard is being handed over at this moment, or has been.
+ * `undefined` when the error says nothing of the kind.
  */
-export function isFenced(error: unknown): boolean {
+export function fenceOf(error: unknown): Fence | undefined {
   const state = sqlStateOf(error);
-  return state === SV.shardMoved || state === SQLSTATE.sequenceLimitExceeded;
+  // A move stops sequences at their last value, so one that has none left is taken for it too.
+  if (state === SQLSTATE.sequenceLimitExceeded) return { server: undefined, epoch: 0n };
+  if (state !== SV.shardMoved) return undefined;
+  try {
+    const { server, epoch } = JSON.parse((error as { detail?: string }).detail ?? '') as Record<string, string>;
+    return { server, epoch: BigInt(epoch!) };
+  } catch {
+    return { server: undefined, epoch: 0n };
+  }
+}
+
+/** Asks a server who owns one of its shards; without a right to the shard itself. */
+export const OWNER_OF = 'select server, epoch::text from hypervault.owner_of($1)';
+
+/** Whether an error may come from a fence that took a right away: the shard's owner row tells. */
+export function mayBeFenced(error: unknown): boolean {
+  return sqlStateOf(error) === SQLSTATE.insufficientPrivilege;
 }
 
 /** Asks for the newest map for calls that were turned away; many at once ask once. */
@@ -60,28 +82,15 @@ export class MapFollower {
    * @param until - `Date.now()` when the caller is told instead
    * @returns whether to send it again
    */
-  async behindFence(server: string, shardId: number, error: unknown, until: number): Promise<boolean> {
-    const fence = fenceOf(error);
+  async behindFence(server: string, shardId: number, fence: Fence, until: number): Promise<boolean> {
     for (let look = 0; ; look += 1) {
       const map = await this.#refresh();
-      const named = map.serverOf(shardId).name;
-      if (named !== server) return true;
+      if (map.serverOf(shardId).name !== server) return true;
+      const unsure = fence.server === undefined && look > SEQUENCE_LOOKS;
       // A map that never changes will not name another server.
-      if (map.epoch === 0n || Date.now() > until || (fence === undefined && look > SEQUENCE_LOOKS)) return false;
+      if (map.epoch === 0n || Date.now() > until || unsure) return false;
       await sleep(LOOK_MS[Math.min(look, LOOK_MS.length - 1)]!, { what: 'a shard that is being moved' });
-      if (fence !== undefined && (fence.server === server || map.epoch > fence.epoch)) return true;
+      if (fence.server === server || (fence.server !== undefined && map.epoch > fence.epoch)) return true;
     }
-  }
-}
-
-/** Where the fence points to. */
-function fenceOf(error: unknown): { server: string; epoch: bigint } | undefined {
-  const { detail } = error as { detail?: unknown };
-  if (sqlStateOf(error) !== SV.shardMoved || typeof detail !== 'string') return undefined;
-  try {
-    const { server, epoch } = JSON.parse(detail) as { server: string; epoch: string };
-    return { server, epoch: BigInt(epoch) };
-  } catch {
-    return undefined;
   }
 }

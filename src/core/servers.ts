@@ -4,7 +4,7 @@ import { ShardMovedError } from './errors.ts';
 import { checkServer } from './first-contact.ts';
 import type { ReadCall } from './gathered-reads.ts';
 import type { WriteCall } from './gathered-writes.ts';
-import { isFenced, MapFollower, mayHaveMoved } from './moved-shard.ts';
+import { type Fence, fenceOf, MapFollower, mayBeFenced, mayHaveMoved, OWNER_OF } from './moved-shard.ts';
 import type { ResolvedDatastoreOptions } from './options.ts';
 import { Replica } from './replica.ts';
 import { checkRoutingSettings, type RoutingSettings } from './routing.ts';
@@ -92,8 +92,10 @@ export class Servers implements ServerHost {
   /** What a callback's error means: {@link ShardMovedError} when the shard lives elsewhere by a newer map. */
   async explain(shardId: number, epoch: bigint, error: unknown): Promise<unknown> {
     if (!mayHaveMoved(error)) return error;
-    const moved = isFenced(error)
-      ? await this.#follower.behindFence(this.of(shardId).name, shardId, error, this.#deadline())
+    const server = this.of(shardId);
+    const fence = await this.#fenceOf(server, shardId, error);
+    const moved = fence
+      ? await this.#follower.behindFence(server.name, shardId, fence, this.#deadline())
       : (await this.#follower.refresh()).epoch > epoch;
     if (!moved) return error;
     return new ShardMovedError(shardId, this.map.serverOf(shardId).name, { cause: error });
@@ -138,10 +140,23 @@ export class Servers implements ServerHost {
     const before = this.map;
     const known = before.has(shardId) ? this.of(shardId) : undefined;
     if (known !== undefined && known !== server) return known; // the map moved on while the call was under way
-    const moved = isFenced(error)
-      ? await this.#follower.behindFence(server.name, shardId, error, until)
+    const fence = await this.#fenceOf(server, shardId, error);
+    const moved = fence
+      ? await this.#follower.behindFence(server.name, shardId, fence, until)
       : (await this.#follower.refresh()).epoch > before.epoch;
     return moved ? this.of(shardId) : undefined;
+  }
+
+  /** The fence behind an error. A right that is gone may have gone with the shard: its owner row tells. */
+  async #fenceOf(server: Server, shardId: number, error: unknown): Promise<Fence | undefined> {
+    if (!mayBeFenced(error) || this.map.epoch === 0n) return fenceOf(error);
+    try {
+      const { rows } = await server.run({ text: OWNER_OF, values: [shardId] });
+      const [owner, epoch] = (rows[0] ?? []) as (string | null)[];
+      return owner && owner !== server.name ? { server: owner, epoch: BigInt(epoch ?? 0) } : undefined;
+    } catch {
+      return undefined; // an installation without the cluster module
+    }
   }
 
   #deadline(): number {

@@ -39,7 +39,7 @@ export interface WriterReport {
 export async function startWriters(options: WriterOptions): Promise<{ stop: () => Promise<WriterReport> }> {
   const child = spawn(
     process.execPath,
-    ['--import', 'tsx', join(import.meta.dirname, 'shard-writer.ts'), JSON.stringify(options)],
+    ['--import', 'tsx', join(import.meta.dirname, 'shard-writer-process.ts'), JSON.stringify(options)],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
   const over = new Promise((resolve) => child.once('exit', resolve));

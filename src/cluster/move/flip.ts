@@ -1,8 +1,8 @@
 import { quoteIdentifier } from '../../internal/quote.ts';
 import { MapConflictError, MapMissingError, MapRefusedError } from '../errors.ts';
+import type { MapDocument } from '../map-document.ts';
 import { contradictions, type MapCheck } from '../owner-check.ts';
 import { MoveStateError } from './errors.ts';
-import { setUsage } from './grants.ts';
 import { holds, withShardMoved } from './map-change.ts';
 import type { Moving, Passage } from './moving.ts';
 
@@ -27,13 +27,18 @@ export async function isShut({ from, to }: Passage, schema: string): Promise<Cop
   return owner !== undefined && owner.server === to.name ? owner : undefined;
 }
 
-/** Publishes the map that names the new server; done already when the newest one does. */
-export async function flipMap(moving: Moving, { from, to }: Passage): Promise<bigint> {
+/**
+ * Publishes the map that names the new server; done already when the newest one does.
+ *
+ * @param fresh - the newest map, when it was read and the fence was put up just now: nothing has to be asked again
+ */
+export async function flipMap(moving: Moving, { from, to }: Passage, fresh?: MapDocument): Promise<bigint> {
   const { store, shardId, row, options, signal } = moving;
-  for (;;) {
-    const newest = await store.read({ signal });
-    if (newest === null) throw new MapMissingError('the control database holds no shard map; see hypervault fsck');
-    const { document } = newest;
+  for (let known = fresh; ; known = undefined) {
+    const document = known ?? (await store.read({ signal }))?.document;
+    if (document === undefined) {
+      throw new MapMissingError('the control database holds no shard map; see hypervault fsck');
+    }
     if (holds(document, to.name, shardId)) return document.epoch;
     if (!holds(document, from.name, shardId)) {
       throw new MoveStateError(
@@ -46,7 +51,7 @@ export async function flipMap(moving: Moving, { from, to }: Passage): Promise<bi
       await store.publish(
         next,
         { author: options.author, comment },
-        { check: fenceCheck(moving, { from, to }), signal },
+        { check: known === undefined ? fenceCheck(moving, { from, to }) : undefined, signal },
       );
       return next.epoch;
     } catch (error) {
@@ -71,15 +76,14 @@ function fenceCheck({ schema, shardId }: Moving, { from, to }: Pick<Passage, 'fr
 }
 
 /**
- * Ends reading on the old server, then lets writers in on the new one: in this order nobody ever reads what is out of
- * date. Its sequences go on where those of the old copy were stopped.
+ * Lets writers in on the new server, where the sequences go on behind those of the old copy, which were stopped. Nobody
+ * reads the old one any more: that right ended with the fence.
  */
 export async function openShard(moving: Moving, { from, to }: Passage): Promise<void> {
   const { schema } = moving;
-  const { usage = [], sequences = [] } = moving.objects;
-  await setUsage(from.client, schema, usage, false);
-  const stopped = await from.client.query<{ name: string; used: string | null; epoch: string }>(
-    `select name, used from hypervault.move_sequences($1)`,
+  const { sequences = [] } = moving.objects;
+  const stopped = await from.client.query<{ name: string; used: string | null }>(
+    'select name, used from hypervault.move_sequences($1)',
     [schema],
   );
   const shut = await ownerOf(from, schema);

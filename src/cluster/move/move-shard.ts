@@ -9,7 +9,7 @@ import { enableSubscription, isSubscribed } from './links.ts';
 import { Marker } from './marker.ts';
 import type { Moving, Passage } from './moving.ts';
 import { lockShard } from './parties.ts';
-import { pauseAndFence } from './pause.ts';
+import { type Fenced, pauseAndFence } from './pause.ts';
 import { preflight } from './preflight.ts';
 import { makeSkeleton } from './skeleton.ts';
 import type { MoveStep } from './steps.ts';
@@ -112,21 +112,31 @@ async function hand(moving: Moving, passage: Passage): Promise<void> {
   for (const step of shut === undefined ? (['pause', 'fence', 'flip', 'open'] as const) : (['flip', 'open'] as const)) {
     entries.push(await journal.begin(row.id, step));
   }
-  let since = Number.NaN;
+  let fenced: Fenced | undefined;
   if (shut === undefined) {
     await moving.reached('pause', 'begun');
-    ({ since } = await pauseAndFence(moving, passage));
+    fenced = await pauseAndFence(moving, passage);
     await moving.reached('fence', 'acted');
   } else if ((await ownerOf(passage.to, schema))?.server !== passage.to.name) {
     await lastRowsArrived(moving, passage);
   }
-  await moving.reached('flip', 'begun');
-  const epoch = await flipMap(moving, passage);
-  await moving.reached('flip', 'acted');
-  await moving.reached('open', 'begun');
-  await openShard(moving, passage);
-  await moving.reached('open', 'acted');
-  const pauseMs = Number.isNaN(since) ? undefined : performance.now() - since;
+  // Side by side: who comes to the new server before it is open is asked to come again at once.
+  const flip = async (): Promise<bigint> => {
+    await moving.reached('flip', 'begun');
+    const epoch = await flipMap(moving, passage, fenced?.map);
+    await moving.reached('flip', 'acted');
+    return epoch;
+  };
+  const open = async (): Promise<void> => {
+    await moving.reached('open', 'begun');
+    await openShard(moving, passage);
+    await moving.reached('open', 'acted');
+  };
+  const outcomes = await Promise.allSettled([flip(), open()]);
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  const [flipped] = outcomes;
+  const epoch = flipped.status === 'fulfilled' ? flipped.value : 0n;
+  const pauseMs = fenced && performance.now() - fenced.since;
   await moving.reread();
   for (const entry of entries) await journal.done(entry, { epoch: epoch.toString(), pauseMs });
   await assertOwner(moving, passage.to.name);

@@ -1,9 +1,6 @@
 /** The table of a shard that carries the marker of its move, there while the move lasts. */
 export const MARKER_TABLE = 'hv_move';
 
-/** Slots, publications and subscriptions of moves begin like this, the way there and the way back. */
-export const LINK_PREFIXES = ['hv_move_', 'hv_back_'] as const;
-
 /** Rows flow this way: publication and slot on one server, subscription on the other, all of one name. */
 export interface LinkNames {
   readonly forward: string;

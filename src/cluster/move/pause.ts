@@ -2,8 +2,11 @@ import type { Client } from 'pg';
 import { Backoff } from '../../internal/backoff.ts';
 import { sleep } from '../../internal/sleep.ts';
 import { SQLSTATE, sqlStateOf } from '../../internal/sqlstate.ts';
+import { MapMissingError } from '../errors.ts';
+import type { MapDocument } from '../map-document.ts';
 import { MoveStalledError } from './errors.ts';
 import { waitForLongWriters } from './gate.ts';
+import { setUsage } from './grants.ts';
 import { Marker } from './marker.ts';
 import type { Moving, Passage } from './moving.ts';
 
@@ -15,7 +18,8 @@ const AGAIN = new Set<string | undefined>([SQLSTATE.lockNotAvailable, SQLSTATE.d
 
 /** The fence is committed. */
 export interface Fenced {
-  readonly epoch: bigint;
+  /** The map that is to be replaced now. */
+  readonly map: MapDocument;
   /** `performance.now()` when writers began to wait. */
   readonly since: number;
   readonly tries: number;
@@ -41,11 +45,14 @@ export async function pauseAndFence(moving: Moving, passage: Passage): Promise<F
   const backoff = new Backoff({ baseMs: 200, maxMs: 5_000 });
   const session = await passage.from.connect();
   const marker = new Marker(moving.schema, passage.from.client, passage.to.client);
+  await armFence(moving, passage, session, deadline);
   for (let tries = 1; ; tries += 1) {
     await waitForLongWriters(moving, passage, deadline);
-    const epoch = await nextEpoch(moving);
+    const map = await newestMap(moving);
+    const epoch = map.epoch + 1n;
+    await moving.journal.setEpoch(moving.row.id, epoch);
     const outcome = await tryOnce(moving, passage, session, marker, epoch);
-    if (typeof outcome === 'number') return { epoch, since: outcome, tries };
+    if (typeof outcome === 'number') return { map, since: outcome, tries };
     moving.report('pause', { note: `${outcome}; trying again` });
     if (performance.now() > deadline) {
       throw new MoveStalledError(shardId, `no pause was had in ${tries} tries: ${outcome}`);
@@ -54,12 +61,30 @@ export async function pauseAndFence(moving: Moving, passage: Passage): Promise<F
   }
 }
 
-/** The epoch of the map that will name the new server; the fence carries it. */
-async function nextEpoch({ store, journal, row, signal }: Moving): Promise<bigint> {
+/** The fence is put before each table, one by one and disabled: in the pause it is only enabled. */
+async function armFence(moving: Moving, passage: Passage, session: Client, deadline: number): Promise<void> {
+  const { schema, objects, options, signal } = moving;
+  const backoff = new Backoff({ baseMs: 50, maxMs: 1_000 });
+  for (const table of objects.tables ?? []) {
+    for (;;) {
+      try {
+        await session.query(`set lock_timeout to ${options.lockTimeoutMs}`);
+        await session.query('select hypervault.move_arm($1, $2, $3)', [schema, table, passage.to.name]);
+        break;
+      } catch (error) {
+        if (!AGAIN.has(sqlStateOf(error)) || performance.now() > deadline) throw error;
+        await sleep(backoff.next(), { signal, what: 'the fence of a move' });
+        await waitForLongWriters(moving, passage, deadline);
+      }
+    }
+  }
+}
+
+/** The map as it is before the flip; the fence carries the epoch of the next one. */
+async function newestMap({ store, signal }: Moving): Promise<MapDocument> {
   const newest = await store.read({ signal });
-  const epoch = (newest?.document.epoch ?? 0n) + 1n;
-  await journal.setEpoch(row.id, epoch);
-  return epoch;
+  if (newest !== null) return newest.document;
+  throw new MapMissingError('the control database holds no shard map; see hypervault fsck');
 }
 
 /** @returns when writers began to wait, or a sentence why it must be tried again */
@@ -83,7 +108,10 @@ async function tryOnce(
     await session.query(`set local lock_timeout to ${options.lockTimeoutMs}`);
     const since = performance.now();
     await session.query('select hypervault.move_lock($1)', [schema]);
-    const shut = session.query('select hypervault.move_shut($1, $2, $3)', [schema, to.name, epoch.toString()]);
+    const shut = session
+      .query('select hypervault.move_shut($1, $2, $3)', [schema, to.name, epoch.toString()])
+      // Readers stop with the writers: nobody reads what will be out of date at once.
+      .then(() => setUsage(session, schema, moving.objects.usage ?? [], false));
     // Every writer has committed by now or waits: what is behind this marker is nothing.
     const arrived = marker.write().then((number) => marker.arrived(number, options.maxPauseMs, signal));
     const [there] = await Promise.all([arrived, shut]);

@@ -1,5 +1,6 @@
--- Shuts a shard for good, in the transaction that holds move_lock: the fence, sequences that give nothing out any more,
--- to superusers neither, and the owner row that names the new server. Commit is the point of no return of a move.
+-- Shuts a shard for good, in the transaction that holds move_lock: the fence, which move_arm has put there, sequences that
+-- give nothing out any more, to superusers neither, and the owner row that names the new server. Commit is the point of no
+-- return of a move.
 -- The sequences keep their last value as their last bound; move_open gives the bounds back.
 -- Raises SV004 when another owner has come meanwhile. Locks: those of move_lock, and the owner row.
 create or replace function hypervault.move_shut(schema text, server text, epoch bigint)
@@ -7,10 +8,17 @@ returns void
 language plpgsql
 as $$
 declare
+  _table text;
   _sequence record;
   _last bigint;
 begin
-  perform hypervault.fence(move_shut.schema, move_shut.server, move_shut.epoch);
+  for _table in
+    select tables.name
+    from hypervault.move_tables(move_shut.schema) as tables
+    where tables.name <> 'hv_move'
+  loop
+    execute format('alter table %I.%I enable trigger hv_fence', move_shut.schema, _table);
+  end loop;
   for _sequence in
     select sequences.*
     from hypervault.move_sequences(move_shut.schema) as sequences

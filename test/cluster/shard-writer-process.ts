@@ -1,5 +1,5 @@
 // A process of its own that writes and reads shards through the SDK until it is told to stop, and says what it was promised:
-// node --import tsx shard-writer.ts '{"control":…,"servers":…,"shards":[2],"writers":8}'
+// node --import tsx shard-writer-process.ts '{"control":…,"servers":…,"shards":[2],"writers":8}'
 // Prints "ready", and at the end of its input one line of JSON: see Report.
 
 import { liveShardMap } from '../../src/cluster/index.ts';
