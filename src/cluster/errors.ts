@@ -8,6 +8,7 @@
  * ├─ MapMissingError         the control database holds no map, and there is none on disk
  * ├─ ServerOutdatedError     a server's shards are not those of the map, as after a restore from an old backup
  * ├─ MigrationsFailedError   migrations failed on some shards; `failures` lists them, the others are done
+ * ├─ LookupTakenError        another row has this unique value; `key` names it
  * ├─ MovesFailedError        some moves of a plan failed; `failures` lists them, the others are done
  * └─ Move…Error              see move/errors.ts
  * ```
@@ -15,6 +16,7 @@
  * @module
  */
 
+import type { Key } from '../core/index.ts';
 import { HypervaultError, type HypervaultErrorOptions } from '../errors.ts';
 import type { MapProblem } from './fsck.ts';
 import type { PlannedMove } from './rebalance/plan.ts';
@@ -100,5 +102,20 @@ export class MovesFailedError extends HypervaultError {
       cause: error,
     });
     this.failures = failures;
+  }
+}
+
+/** Another row has this unique value, or is about to have it. */
+export class LookupTakenError extends HypervaultError {
+  readonly lookup: string;
+  readonly value: string;
+  /** Of the row that has it. */
+  readonly key: Key;
+
+  constructor(lookup: string, value: string, key: Key) {
+    super('LOOKUP_TAKEN', `${lookup}: ${JSON.stringify(value)} belongs to ${key} already`);
+    this.lookup = lookup;
+    this.value = value;
+    this.key = key;
   }
 }

@@ -6,6 +6,7 @@
 
 export { connectionBudget, type ServerBudget } from './connection-budget.ts';
 export {
+  LookupTakenError,
   MapConflictError,
   MapMissingError,
   MapRefusedError,
@@ -16,6 +17,7 @@ export {
 export { type FsckResult, fsck, type MapProblem, type MapProblemKind } from './fsck.ts';
 export { type InitOptions, type InitResult, initCluster } from './init.ts';
 export { LiveShardMap, type LiveShardMapOptions, liveShardMap } from './live-shard-map.ts';
+export { type LookupRepair, UniqueLookup, type UniqueLookupOptions, uniqueLookup } from './lookup/unique-lookup.ts';
 export { documentOf, formatMapDocument, type MapDocument, mapOf, parseMapDocument } from './map-document.ts';
 export { type MapAuthor, MapStore, type MapVersion, readMap } from './map-store.ts';
 export { type MigrateOptions, type MigrateProgress, type MigrateResult, migrate, migrationStatus } from './migrate.ts';
