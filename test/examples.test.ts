@@ -35,7 +35,7 @@ test('the demo ends by itself, in plain lines, with nothing lost', { timeout: 12
   const { stdout } = await program(join(FOLDER, 'demo/main.ts'));
   expect(stdout).toContain('20,000 cities stored');
   expect(stdout).toMatch(/20,000 calls at the same moment took [\d.]+ s; 0 differ/);
-  expect(stdout).toMatch(/ rows acknowledged during the outage: 0 lost/);
+  expect(stdout).toMatch(/ rows acknowledged during move and outage: 0 lost/);
   expect(stdout).toContain('Done');
   // Neither colours nor lines that move, when nobody looks.
   expect([...stdout].filter((character) => character === '\r' || character === '\x1b')).toEqual([]);

@@ -1,7 +1,9 @@
-// npm run demo: real data on two real servers, in under a minute, with nothing but Node.
-import { Datastore, install, type Key } from 'pg-hypervault';
-import { startEmbedded } from 'pg-hypervault/embedded';
+// npm run demo: real data on real servers, in under a minute, with nothing but Node.
+import { Datastore, type Key } from 'pg-hypervault';
+import { initCluster, liveShardMap } from 'pg-hypervault/cluster';
+import { type EmbeddedConnection, startEmbedded } from 'pg-hypervault/embedded';
 import { type City, SOURCE, someCities } from './cities.ts';
+import { growByOneServer } from './grow.ts';
 import { loadCities } from './load-cities.ts';
 import { outage } from './outage.ts';
 import { number, progress, say, seconds, step, table } from './say.ts';
@@ -9,33 +11,42 @@ import { number, progress, say, seconds, step, table } from './say.ts';
 const COUNT = 20_000;
 const RANGES = ['1-9', '9-17'];
 
-step('Two Postgres servers');
-const servers = await startEmbedded({ servers: 2 });
+step('Three Postgres servers, the third for later');
+const servers = await startEmbedded({ servers: 3 });
 for (const [i, { port }] of servers.servers.entries()) say(`server ${i + 1} listens on 127.0.0.1:${port}`);
 
-const connections = servers.connections.map((connection, i) => ({ ...connection, shards: RANGES[i]! }));
-const db = new Datastore(connections, { poolBlockTimeoutMs: 1_000 });
+const [server1, server2, server3] = servers.connections as [EmbeddedConnection, EmbeddedConnection, EmbeddedConnection];
+// The map of the shards is kept in a database, too; programs follow it, and go on without it.
+const cluster = { control: server1, servers: { server1, server2, server3 } };
+await makeShards();
+const map = await liveShardMap(cluster);
+const db = await new Datastore(map, { poolBlockTimeoutMs: 1_000 }).connect();
 try {
-  await makeShards();
   const { cities, keys, from, to } = await load();
   await readBack(cities, keys);
   showIds(cities, keys);
   await scan(keys.length, from, to);
-  await killAndRestart(cities, keys);
+  const visits = await growByOneServer(db, cluster, keys);
+  await killAndRestart(cities, keys, visits);
 } finally {
   await db.disconnect();
+  await map.close();
   await servers.stop();
 }
 step('Done');
-say('both servers are stopped and their data is gone; read on in README.md, or keep servers with: npx hypervault dev');
+say('all servers are stopped and their data is gone; read on in README.md, or keep servers with: npx hypervault dev');
 
 async function makeShards(): Promise<void> {
   step('Sixteen shards: each is a schema, 1 to 8 on server 1 and 9 to 16 on server 2');
   const bar = progress('shards made');
   const start = performance.now();
-  await install(connections, { onProgress: ({ done, total }) => bar.at(done, total) });
+  const connections = [server1, server2].map((server, i) => ({
+    ...server,
+    name: `server${i + 1}`,
+    shards: RANGES[i]!,
+  }));
+  await initCluster(connections, cluster.control, { onProgress: ({ done, total }) => bar.at(done, total) });
   bar.end(`16 shards made in ${seconds(performance.now() - start)}`);
-  await db.connect();
 }
 
 async function load(): Promise<{ cities: City[]; keys: Key[]; from: Date; to: Date }> {
@@ -106,11 +117,11 @@ async function scan(count: number, from: Date, to: Date): Promise<void> {
   if (!seen.inOrder) throw new Error('the scan was out of order');
 }
 
-async function killAndRestart(cities: readonly City[], keys: readonly Key[]): Promise<void> {
+async function killAndRestart(cities: readonly City[], keys: readonly Key[], earlier: readonly Key[]): Promise<void> {
   step('Killing server 2 while 16 callers read and write');
   const living = keys.filter(({ shardId }) => serverOf(shardId) === 0);
   const dying = keys.filter(({ shardId }) => serverOf(shardId) === 1);
-  const visits = await outage(db, servers.servers[1]!, { living, dying });
+  const visits = [...earlier, ...(await outage(db, servers.servers[1]!, { living, dying }))];
 
   step('Counting what is there');
   const before = await db.getMany(keys);
@@ -118,7 +129,7 @@ async function killAndRestart(cities: readonly City[], keys: readonly Key[]): Pr
   const lost =
     before.filter((entity, i) => !sameBody(entity?.body, cities[i]!)).length + during.filter((e) => e === null).length;
   say(
-    `${number(keys.length)} cities and ${number(visits.length)} rows acknowledged during the outage: ${number(lost)} lost`,
+    `${number(keys.length)} cities and ${number(visits.length)} rows acknowledged during move and outage: ${number(lost)} lost`,
   );
   if (lost > 0) throw new Error(`${lost} rows were lost`);
 }

@@ -3,6 +3,7 @@ import type { ConnectionSettings, Logger, ShardMap, ShardMapSource } from '../co
 import { ConfigurationError } from '../errors.ts';
 import { Backoff } from '../internal/backoff.ts';
 import { assertKnownKeys } from '../internal/known-keys.ts';
+import { linkSignals } from '../internal/link-signals.ts';
 import { sleep } from '../internal/sleep.ts';
 import { CommitKeeper, type CommitMirror } from '../kv/index.ts';
 import { MapMissingError, ServerOutdatedError } from './errors.ts';
@@ -76,9 +77,9 @@ export class LiveShardMap implements ShardMapSource {
 
   /** Asks the control database. When it is away, what is known stays. */
   async refresh({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<ShardMap> {
-    const limit = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(REFRESH_MS), ...(signal ? [signal] : [])]);
+    using limit = linkSignals([this.#stop.signal, signal], REFRESH_MS);
     try {
-      const newest = await this.#store.read({ signal: limit });
+      const newest = await this.#store.read({ signal: limit.signal });
       if (newest !== null) this.#take(newest.document);
     } catch (error) {
       if (signal?.aborted) throw error;
