@@ -3,6 +3,7 @@ import { defineImportCatalogue } from './import-catalogue.ts';
 import { defineImportCopy } from './import-copy.ts';
 import { defineImportReplica } from './import-replica.ts';
 import { defineImportShow } from './import-show.ts';
+import { defineImportSwitch } from './import-switch.ts';
 import { defineImportVerify } from './import-verify.ts';
 
 const HELP = `
@@ -24,6 +25,7 @@ export const defineImport: DefineCommand = (group, context) => {
     defineImportReplica,
     defineImportShow,
     defineImportVerify,
+    defineImportSwitch,
   ]) {
     define(group, context);
   }

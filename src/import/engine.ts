@@ -1,6 +1,7 @@
 import { type ErrorFilter, type ErrorRow, listErrors } from './catalogue/error-rows.ts';
 import { dropCatalogue, installCatalogue } from './catalogue/install.ts';
 import { addSource, dropSource, enableReplica } from './commands/add-source.ts';
+import { back, finish } from './commands/back.ts';
 import { type PartOptions, refreshSchema, syncTables } from './commands/copy-part.ts';
 import { type CopySchemaResult, copySchema } from './commands/copy-schema.ts';
 import type { CopyResult } from './commands/copy-source.ts';
@@ -14,12 +15,14 @@ import { type SourceSummary, showSources } from './commands/show-sources.ts';
 import { type SourceDetails, type SourceStatusReport, showSourceStatus, showStatus } from './commands/show-status.ts';
 import { readReplica, replayReplica, type StartOptions, startReplica } from './commands/start-replica.ts';
 import { type StopOptions, stopAllReplicas, stopReplica } from './commands/stop-replica.ts';
+import { type SwitchResult, switchOver } from './commands/switch.ts';
 import { type MappingChange, updateSchemaMappings } from './commands/update-schema-mappings.ts';
 import { type UpgradeResult, upgradeReplicaSchema } from './commands/upgrade-replica-schema.ts';
 import { type VerifyOptions, type VerifyResult, verify } from './commands/verify.ts';
 import type { Problem } from './errors.ts';
 import { filesOf } from './log/own-files.ts';
 import { type ReplicaEngineOptions, resolveReplicaEngineOptions } from './options.ts';
+import type { SwitchOptions } from './way-back/switch-work.ts';
 
 /**
  * Keeps Postgres copies of databases up to date: the road from MySQL, MariaDB or one big Postgres into a schema or
@@ -120,6 +123,24 @@ export class ReplicaEngine {
   async detachReplica(source: string, options: DetachOptions = {}): Promise<DetachResult> {
     const { context } = await this.#open();
     return detachReplica(context, source, options);
+  }
+
+  /** Makes the target the place where rows live; from then on {@link startReplica} brings changes back to the source. */
+  async switchOver(source: string, options: SwitchOptions = {}): Promise<SwitchResult> {
+    const { context } = await this.#open();
+    return switchOver(context, source, options);
+  }
+
+  /** Makes the source the place where rows live again. */
+  async back(source: string, options: SwitchOptions = {}): Promise<{ readonly lockedMs: number }> {
+    const { context } = await this.#open();
+    return back(context, source, options);
+  }
+
+  /** Ends the way back and forgets the source. */
+  async finish(source: string, options: SwitchOptions = {}): Promise<void> {
+    const { context } = await this.#open();
+    await finish(context, source, options);
   }
 
   /** Compares source and target row by row, also while both are written to. */

@@ -53,6 +53,8 @@ export const SV = {
   importPositionMoved: 'SV020',
   /** Import: a target schema belongs to another source. DETAIL holds JSON `{"schema":…,"source":…}`. */
   importSchemaTaken: 'SV021',
+  /** Import: a table takes no writes, since its rows live elsewhere now. */
+  importWritesRefused: 'SV022',
   /** kv: the version is not the next one of its key: DETAIL holds JSON `{"key":…,"newest":…,"asked":…}`. */
   kvOrdering: 'SV030',
   /** kv: the same or a newer version is published already: DETAIL holds JSON `{"key":…,"known":…}`. */

@@ -11,7 +11,7 @@ export interface ReplicaProcess {
   finished(): Promise<void>;
 }
 
-export function startReplicaProcess(config: object, command: 'init' | 'start'): ReplicaProcess {
+export function startReplicaProcess(config: object, command: 'init' | 'start' | 'switch' | 'back'): ReplicaProcess {
   const program = new URL('./replica-program.ts', import.meta.url).pathname;
   const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', program, JSON.stringify(config), command], {
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -7,6 +7,10 @@ const logger = (line: unknown): void => console.log(JSON.stringify(line));
 try {
   if (command === 'init') {
     logger(await engine.initReplica('shop', { onProgress: ({ rows }) => logger({ rows }) }));
+  } else if (command === 'switch') {
+    await engine.switchOver('shop');
+  } else if (command === 'back') {
+    await engine.back('shop');
   } else {
     await engine.startReplica('shop', {
       onStarted: () => logger('started'),

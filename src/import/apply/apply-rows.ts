@@ -1,5 +1,7 @@
 import type { ClientBase } from 'pg';
+import { splitFields } from '../copy-text/fields.ts';
 import type { LineBuffer } from '../copy-text/line-buffer.ts';
+import { linesOf } from '../snapshot/line-filter.ts';
 import type { TableChanges } from '../stream/batch.ts';
 import { completeRows } from './complete-rows.ts';
 import { copyIn } from './copy-in.ts';
@@ -7,6 +9,8 @@ import type { StageTables } from './stage-tables.ts';
 import { columnList, copySql, matchSql, qualify } from './table-sql.ts';
 
 const NEWLINE = 0x0a;
+const END = Buffer.of(NEWLINE);
+const TAB = Buffer.from('\t');
 
 /**
  * Brings the rows of one table at one destination to their state at the end of the round: the old versions are
@@ -44,6 +48,7 @@ export async function applyRows(
     body[at++] = NEWLINE;
   }
   const { destination, table } = changes;
+  if (table.target.replaces !== undefined) await deleteReplaced(client, changes, table.target.replaces, body, stages);
   await copyIn(client, copySql(destination.schema, table.target.name, changes.columns), [body]);
 }
 
@@ -62,6 +67,33 @@ async function deleteKeys(
   await copyIn(client, `copy ${stage} (${columnList(columns)}) from stdin`, [
     Buffer.from(`${keys.join('\n')}\n`, 'latin1'),
   ]);
+  await client.query(
+    `delete from ${qualify(changes.destination.schema, target.name)} t
+      using ${stage} k
+      where ${matchSql(target, columns, 't', 'k')}`,
+  );
+}
+
+/** Takes away the rows whose place the new ones take. */
+async function deleteReplaced(
+  client: ClientBase,
+  changes: TableChanges,
+  replaces: readonly string[],
+  body: Buffer,
+  stages: StageTables,
+): Promise<void> {
+  const { target } = changes.table;
+  const columns = changes.columns.filter((name) => replaces.includes(name));
+  const places = columns.map((name) => changes.columns.indexOf(name));
+  const keys: Uint8Array[] = [];
+  for (const line of linesOf(body)) {
+    const fields = splitFields(line);
+    places.forEach((place, n) => {
+      keys.push(fields[place]!, n === places.length - 1 ? END : TAB);
+    });
+  }
+  const stage = await stages.keysOf(client, changes, columns, 'replaced');
+  await copyIn(client, `copy ${stage} (${columnList(columns)}) from stdin`, [Buffer.concat(keys)]);
   await client.query(
     `delete from ${qualify(changes.destination.schema, target.name)} t
       using ${stage} k

@@ -32,6 +32,8 @@ export interface ServerApplierOptions {
   readonly onFailures: (failures: readonly TableFailure[]) => Promise<void>;
   /** Waits for the server's disk at each commit; off, a crash of the server only sets it back to an earlier position. */
   readonly synchronous: boolean;
+  /** Makes a session fit for what it writes, before anything else. */
+  readonly prepare?: ((client: Client) => Promise<void>) | undefined;
 }
 
 /**
@@ -60,9 +62,10 @@ export class ServerApplier {
 
   /** Connects and reads the stored position. */
   async open({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    const { servers, source, synchronous } = this.#options;
+    const { servers, source, synchronous, prepare } = this.#options;
     const client = await servers.connect(this.server, { signal });
     try {
+      await prepare?.(client);
       if (!synchronous) await client.query('set synchronous_commit = off');
       // A batch touches few of a table's rows: reading all of it, to which statistics of a temporary table would
       // mislead the planner, is never right

@@ -25,10 +25,10 @@ export class StageTables {
   }
 
   /** A table with the given key columns. */
-  keysOf(client: ClientBase, changes: TableChanges, columns: readonly string[]): Promise<string> {
+  keysOf(client: ClientBase, changes: TableChanges, columns: readonly string[], use = 'keys'): Promise<string> {
     return this.#provide(
       client,
-      `hv_keys_${changes.table.id}_${changes.table.version}`,
+      `hv_${use}_${changes.table.id}_${changes.table.version}`,
       placeOf(changes),
       columnList(columns),
     );

@@ -3,7 +3,7 @@ import type { SourceRow } from './source-rows.ts';
 
 /** Something that went wrong, with what to do about it. */
 export interface ErrorEntry {
-  readonly phase: 'copy' | 'read' | 'replay' | 'statement' | 'detach';
+  readonly phase: 'copy' | 'read' | 'replay' | 'statement' | 'detach' | 'switch';
   readonly tableId?: number | null | undefined;
   readonly table?: string | null | undefined;
   readonly message: string;

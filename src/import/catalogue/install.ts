@@ -41,6 +41,7 @@ const SERVER_FUNCTIONS = [
   'import_store_position(uuid, numeric, numeric, text, text, timestamptz, bigint, bigint, bigint)',
   'import_set_position(uuid, numeric, text, text)',
   'import_note_altered_values(uuid, jsonb)',
+  'import_refuse_writes()',
 ];
 
 /** Takes the catalogue away; replicated rows stay. */

@@ -13,6 +13,9 @@ export type SourceStatus =
   | 'running'
   | 'error';
 
+/** Which way rows flow: from the source, to it after the switch, or on the way from one to the other. */
+export type Direction = 'forward' | 'switching' | 'reverse' | 'returning';
+
 /** A source as the catalogue knows it. */
 export interface SourceRow {
   readonly id: bigint;
@@ -21,6 +24,7 @@ export interface SourceRow {
   readonly name: string;
   readonly kind: 'mysql' | 'pgsql';
   readonly status: SourceStatus;
+  readonly direction: Direction;
   readonly reason: string | null;
   readonly mappings: Readonly<Record<string, string>>;
   readonly consistent: boolean;
@@ -41,7 +45,7 @@ export interface SourceRow {
 type Queryable = Pick<ClientBase, 'query'>;
 
 const COLUMNS = `
-  source_id::text as id, key, name, kind, status, reason, mappings, consistent, high_water::text as high_water,
+  source_id::text as id, key, name, kind, status, direction, reason, mappings, consistent, high_water::text as high_water,
   stop_requested, paused, last_maintenance, read_ordinal::text as read_ordinal, read_position, read_source_time,
   read_at, heard_at, origin, added`;
 
@@ -55,6 +59,7 @@ function toRow(raw: Raw): SourceRow {
     name: raw.name as string,
     kind: raw.kind as SourceRow['kind'],
     status: raw.status as SourceStatus,
+    direction: raw.direction as Direction,
     reason: raw.reason as string | null,
     mappings: raw.mappings as Record<string, string>,
     consistent: raw.consistent as boolean,
@@ -127,6 +132,21 @@ export async function setStatus(
     status,
     reason,
   ]);
+}
+
+export async function setDirection(client: Queryable, source: SourceRow, direction: Direction): Promise<void> {
+  await client.query('update hypervault.import_source set direction = $2 where source_id = $1', [
+    source.id.toString(),
+    direction,
+  ]);
+}
+
+/** @throws ReplicaStateError when the rows of a source live in the shards already */
+export function refuseSwitched({ name, direction }: SourceRow): void {
+  if (direction === 'forward') return;
+  throw new ReplicaStateError(
+    `the source ${name} is ${direction === 'reverse' ? 'switched' : direction}: run hypervault import ${direction === 'switching' ? 'switch or back' : 'back'} first, or finish`,
+  );
 }
 
 /** Sets what the workers look at: whether they shall stop, or pause. */

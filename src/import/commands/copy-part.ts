@@ -1,6 +1,6 @@
 import { dependentsOf } from '../catalogue/dependents.ts';
 import { lockSource } from '../catalogue/lock.ts';
-import { getSource, type SourceStatus, setFlags, setStatus } from '../catalogue/source-rows.ts';
+import { getSource, refuseSwitched, type SourceStatus, setFlags, setStatus } from '../catalogue/source-rows.ts';
 import { listTables, type TableRow } from '../catalogue/table-rows.ts';
 import { PreflightError, ReplicaStateError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
@@ -79,6 +79,7 @@ async function copyPart(
   const config = sourceConfig(context, name);
   await stopReplica(context, name, { signal: options.signal });
   const before = await context.control((client) => getSource(client, name));
+  refuseSwitched(before);
   if (before.status === 'ready' || before.status === 'initialising') {
     throw new ReplicaStateError(`the source ${name} is ${before.status}; run init-replica first`);
   }

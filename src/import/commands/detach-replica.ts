@@ -1,7 +1,7 @@
 import { noteError } from '../catalogue/error-rows.ts';
 import { lockSource } from '../catalogue/lock.ts';
 import { forgetSource } from '../catalogue/position-rows.ts';
-import { deleteSource, getSource, setFlags } from '../catalogue/source-rows.ts';
+import { deleteSource, getSource, refuseSwitched, setFlags } from '../catalogue/source-rows.ts';
 import { listTables, type TableRow } from '../catalogue/table-rows.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { createForeignKeys, type ForeignKeyResult } from '../ddl/foreign-keys.ts';
@@ -42,6 +42,7 @@ export async function detachReplica(
   const { signal, timeoutMs = 600_000, force = false } = options;
   await stopReplica(context, name, { signal });
   const source = await context.control((client) => getSource(client, name));
+  refuseSwitched(source);
   const lock = await lockSource(context.servers, source, { waitMs: 5_000, signal });
   try {
     if (!['initialised', 'synced', 'stopped', 'running'].includes(source.status)) {

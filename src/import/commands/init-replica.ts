@@ -1,5 +1,5 @@
 import { lockSource } from '../catalogue/lock.ts';
-import { getSource, setConsistency, setFlags, setStatus } from '../catalogue/source-rows.ts';
+import { getSource, refuseSwitched, setConsistency, setFlags, setStatus } from '../catalogue/source-rows.ts';
 import { deleteTable, listTables } from '../catalogue/table-rows.ts';
 import { PreflightError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
@@ -25,6 +25,7 @@ export async function initReplica(
   const config = sourceConfig(context, name);
   await stopReplica(context, name, { signal: options.signal });
   const before = await context.control((client) => getSource(client, name));
+  refuseSwitched(before);
   const lock = await lockSource(context.servers, before, { waitMs: 5_000, signal: options.signal });
   const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
   try {

@@ -1,6 +1,6 @@
 import { isLocked } from '../catalogue/lock.ts';
 import { type PositionRow, readPosition } from '../catalogue/position-rows.ts';
-import { getSource, listSources, type SourceRow, type SourceStatus } from '../catalogue/source-rows.ts';
+import { type Direction, getSource, listSources, type SourceRow, type SourceStatus } from '../catalogue/source-rows.ts';
 import { listTables } from '../catalogue/table-rows.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import { serversOf } from '../workers/load-tables.ts';
@@ -12,6 +12,8 @@ export interface SourceStatusReport {
   readonly name: string;
   readonly type: 'mysql' | 'pgsql';
   readonly status: SourceStatus;
+  /** Which way rows flow: `reverse` after the switch. */
+  readonly direction: Direction;
   /** Why the status is error. */
   readonly reason: string | null;
   /** Whether the tables are consistent with each other. */
@@ -92,6 +94,7 @@ async function reportOf(context: EngineContext, source: SourceRow): Promise<Sour
     type: source.kind,
     // What the column says may be left over from a process that was killed
     status: source.status === 'running' && !running ? 'stopped' : source.status,
+    direction: source.direction,
     reason: source.reason,
     consistent: source.consistent,
     readLagMs,

@@ -1,8 +1,16 @@
 import { HypervaultError } from '../../errors.ts';
 import { noteError } from '../catalogue/error-rows.ts';
 import { isLocked, lockSource, type WorkerKind } from '../catalogue/lock.ts';
-import { getSource, type SourceRow, type SourceStatus, setFlags, setStatus } from '../catalogue/source-rows.ts';
+import {
+  getSource,
+  refuseSwitched,
+  type SourceRow,
+  type SourceStatus,
+  setFlags,
+  setStatus,
+} from '../catalogue/source-rows.ts';
 import { ReplicaStateError } from '../errors.ts';
+import { replicateBack } from '../way-back/replicate-back.ts';
 import { messageOf } from '../workers/message-of.ts';
 import { readIntoLog } from '../workers/read-into-log.ts';
 import { replayFromLog } from '../workers/replay-from-log.ts';
@@ -53,6 +61,9 @@ async function runWorkers(
   const config = sourceConfig(context, name);
   const source = await context.control((client) => getSource(client, name));
   refuseUnfit(source);
+  // After the switch the same command brings changes the other way
+  const worker = source.direction === 'reverse' ? replicateBack : session;
+  if (source.direction !== 'reverse') refuseSwitched(source);
   const lock = await lockSource(context.servers, source, { workers, signal: options.signal });
   const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
   try {
@@ -62,7 +73,7 @@ async function runWorkers(
     });
     context.log.info(`${name}: replicating (process ${process.pid})`);
     options.onStarted?.();
-    await runReplica(context, config, source, options, signal, session);
+    await runReplica(context, config, source, options, signal, (parts, until) => worker(parts, until));
     context.log.info(`${name}: stopped`);
     await lock.release();
     await context.control(async (client) => {

@@ -1,20 +1,17 @@
 import { TimeoutError } from '../../errors.ts';
-import { sleep } from '../../internal/sleep.ts';
-import { isLocked, lockSource } from '../catalogue/lock.ts';
-import { readPosition } from '../catalogue/position-rows.ts';
-import { getSource, type SourceRow } from '../catalogue/source-rows.ts';
+import { getSource } from '../catalogue/source-rows.ts';
 import { listTables, type TableRow } from '../catalogue/table-rows.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { ReplicaStateError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import { type CopyProgress, ProgressMeter } from '../snapshot/progress.ts';
 import type { ImportSource } from '../source/import-source.ts';
+import { passBack, passStream } from '../verify/pass-stream.ts';
 import { loadedSide, postgresSide } from '../verify/source-side.ts';
 import { TargetSessions, targetSides } from '../verify/target-side.ts';
 import { type TableComparison, verifyTable } from '../verify/verify-table.ts';
-import { routerOf, serversOf, skippedEvents } from '../workers/load-tables.ts';
+import { routerOf, skippedEvents } from '../workers/load-tables.ts';
 import { messageOf } from '../workers/message-of.ts';
-import { catchUp } from './catch-up.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
 import { isWanted } from './wanted.ts';
 
@@ -67,14 +64,18 @@ export async function verify(context: EngineContext, name: string, options: Veri
   const chosen = chooseTables(name, known, options.tables);
   const source = await context.openSource(config);
   const sessions = new TargetSessions(context);
-  const passed = (): Promise<void> => passStream(context, config, row, source, options);
+  const leads = row.direction === 'reverse' ? 'target' : 'source';
+  const passed = (): Promise<void> =>
+    leads === 'source' ? passStream(context, config, row, source, options) : passBack(context, config, row, options);
   const estimatedRows = chosen.reduce((sum, table) => sum + table.source.estimatedRows, 0);
   const meter = new ProgressMeter({ tables: chosen.length, estimatedRows, rowsBefore: 0 }, onProgress);
   const tables: VerifiedTable[] = [];
   try {
     for (const table of chosen) {
       signal?.throwIfAborted();
-      tables.push(await verifyOne(context, config, source, sessions, table, { maxDifferences, passed, meter, signal }));
+      tables.push(
+        await verifyOne(context, config, source, sessions, table, { maxDifferences, leads, passed, meter, signal }),
+      );
       meter.tableDone(qualifiedName(table.source));
     }
     if (options.tables === undefined) tables.push(...(await missingTables(config, source, known)));
@@ -105,7 +106,7 @@ async function verifyOne(
   source: ImportSource,
   sessions: TargetSessions,
   table: TableRow,
-  { maxDifferences, passed, meter, signal }: VerifyParts,
+  { maxDifferences, leads, passed, meter, signal }: VerifyParts,
 ): Promise<VerifiedTable> {
   const name = qualifiedName(table.source);
   const result = (state: VerifiedTable['state'], reason: string | null, found = NOTHING_FOUND): VerifiedTable => ({
@@ -125,7 +126,16 @@ async function verifyOne(
         : await postgresSide(source, table);
     try {
       const onRows = (rows: number): void => meter.add(name, rows);
-      const found = await verifyTable(table, { source: side, targets, router, maxDifferences, passed, onRows, signal });
+      const found = await verifyTable(table, {
+        source: side,
+        targets,
+        router,
+        maxDifferences,
+        leads,
+        passed,
+        onRows,
+        signal,
+      });
       if (found.differences.length + found.misplaced.length > 0) return result('different', null, found);
       return found.undecided > 0
         ? result('undecided', `${found.undecided} rows changed each time they were looked at`, found)
@@ -141,6 +151,7 @@ async function verifyOne(
 
 interface VerifyParts {
   readonly maxDifferences: number;
+  readonly leads: 'source' | 'target';
   readonly passed: () => Promise<void>;
   readonly meter: ProgressMeter;
   readonly signal: AbortSignal | undefined;
@@ -162,33 +173,4 @@ async function missingTables(
       reason: `it was made after the copy: hypervault import sync-tables --tables ${qualifiedName(table)}`,
       ...NOTHING_FOUND,
     }));
-}
-
-/** Waits until every server has what the source has now. */
-async function passStream(
-  context: EngineContext,
-  config: SourceConfig,
-  row: SourceRow,
-  source: ImportSource,
-  { signal, timeoutMs = 60_000 }: VerifyOptions,
-): Promise<void> {
-  if (!(await context.control((client) => isLocked(client, row)))) {
-    const lock = await lockSource(context.servers, row, { signal });
-    await catchUp(context, config, row, { signal, timeoutMs }).finally(() => lock.release());
-    return;
-  }
-  const wanted = await source.currentPosition();
-  const deadline = Date.now() + timeoutMs;
-  for (const server of serversOf(context, config)) {
-    for (;;) {
-      const reached = await context.servers.with(server, (client) => readPosition(client, row.key));
-      if (reached !== null && reached.position.ordinal >= wanted.ordinal) break;
-      if (Date.now() > deadline) {
-        throw new TimeoutError(
-          `${server} did not reach ${wanted.text} within ${timeoutMs} ms: the replica is behind, or stands still`,
-        );
-      }
-      await sleep(50, { signal, what: 'verifying' });
-    }
-  }
 }

@@ -56,6 +56,20 @@ export async function createForeignKeys(
   }
 }
 
+/** Takes the foreign keys away again that {@link createForeignKeys} has made on a server. */
+export async function dropForeignKeys(
+  client: Client,
+  places: readonly { readonly schema: string; readonly name: string; readonly source: SourceTable }[],
+): Promise<void> {
+  for (const { schema, name, source } of places) {
+    for (const key of source.foreignKeys) {
+      await client.query(
+        `alter table if exists ${qualify(schema, name)} drop constraint if exists ${quoteIdentifier(fitName(key.name))}`,
+      );
+    }
+  }
+}
+
 /** The parent's rows that a child at this place can refer to: in the same schema, else a whole copy on the same server. */
 function parentBeside(place: Destination, parent: PlacedTable): Destination | null {
   const { destinations } = parent.router;

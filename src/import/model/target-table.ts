@@ -100,6 +100,8 @@ export interface TargetTable {
   readonly remarks: readonly string[];
   /** It was there before and belongs to the user (`keep_existing_schema`): only its rows are ours. */
   readonly kept?: boolean | undefined;
+  /** A row that arrives takes the place of one with the same values here, whatever else its key holds. */
+  readonly replaces?: readonly string[] | undefined;
   /** What a server needs before the table can be made: types of the user, extensions, functions. */
   readonly needs?: TargetNeeds | undefined;
 }

@@ -26,7 +26,12 @@ export interface PostgresSourceOptions {
   readonly slot: string;
   /** Whether replica identities are set where the log would not tell enough. */
   readonly setsIdentity: boolean;
+  /** Says which table a relation message speaks of, instead of what the catalogue of the import knows. */
+  readonly relations?: RelationHost | undefined;
 }
+
+/** What knows the tables of a stream. */
+export type RelationHost = Pick<RelationFollower, 'find' | 'truncate'>;
 
 /** How much the open batch may hold before it is handed over in the middle of a transaction. */
 const MAX_BATCH_BYTES = 32 * 1024 * 1024;
@@ -120,12 +125,14 @@ export class PostgresSource implements ImportSource {
       end = { resolve, reject };
     });
     ended.catch(() => {});
-    const follower = new RelationFollower({
-      tables,
-      host: options.statements,
-      events,
-      readTable: (oid) => this.#readTable(oid),
-    });
+    const follower =
+      this.#options.relations ??
+      new RelationFollower({
+        tables,
+        host: options.statements,
+        events,
+        readTable: (oid) => this.#readTable(oid),
+      });
     let mark: bigint | undefined;
     const reader = new ChangeReader({
       start: start.ordinal,

@@ -25,34 +25,38 @@ const ROUNDS = 12;
 const KEYS_AT_ONCE = 2_000;
 
 /**
- * Tells rows that differ from rows that were only under way. A key is looked at in the source, the stream is let past
- * that moment, then it is looked at in the target, and in the source once more. When the source had the same row both
- * times the target has to have it too: it was behind the first look and has seen no other version since.
+ * Tells rows that differ from rows that were only under way. A key is looked at on the side that is written to, the
+ * stream is let past that moment, then it is looked at on the other side, and on the first once more. When the first
+ * side had the same row both times the other has to have it too: it was behind the first look and has seen no other
+ * version since.
  *
- * @param passed - resolves when the target has everything that the source had when it was called
+ * @param leads - which side is written to: the source, or after the switch the target
+ * @param passed - resolves when the other side has everything that this one had when it was called
  */
 export async function confirmDifferences(
   source: SourceSide,
   target: TargetSide,
   keys: readonly string[],
-  passed: () => Promise<void>,
+  { leads, passed }: { readonly leads: 'source' | 'target'; readonly passed: () => Promise<void> },
   signal: AbortSignal | undefined,
 ): Promise<Confirmed> {
+  const [first, second] = leads === 'source' ? [source, target] : [target, source];
   const differences: RowDifference[] = [];
   let undecided = 0;
   for (let at = 0; at < keys.length; at += KEYS_AT_ONCE) {
     let open = [...keys.slice(at, at + KEYS_AT_ONCE)];
     for (let round = 0; open.length > 0 && round < ROUNDS; round++) {
       if (round > 0) await sleep(50 * round, { signal, what: 'verifying' });
-      const before = await source.hashesOf(open);
+      const before = await first.hashesOf(open);
       await passed();
-      const found = await target.hashesOf(open);
-      const after = await source.hashesOf(open);
+      const found = await second.hashesOf(open);
+      const after = await first.hashesOf(open);
       open = open.filter((key) => {
-        const theirs = before.get(key);
-        const ours = found.get(key);
-        if (ours === theirs || ours === after.get(key)) return false;
-        if (theirs !== after.get(key)) return true;
+        const led = before.get(key);
+        const followed = found.get(key);
+        if (followed === led || followed === after.get(key)) return false;
+        if (led !== after.get(key)) return true;
+        const [theirs, ours] = leads === 'source' ? [led, followed] : [followed, led];
         differences.push({ key: JSON.parse(key) as (string | null)[], kind: kindOf(theirs, ours), place: target.name });
         return false;
       });

@@ -24,7 +24,9 @@ export interface VerifyTableOptions {
   readonly targets: readonly TargetSide[];
   readonly router: Router;
   readonly maxDifferences: number;
-  /** Resolves when the target has everything that the source had when it was called. */
+  /** Which side is written to. */
+  readonly leads: 'source' | 'target';
+  /** Resolves when the other side has everything that this one had when it was called. */
   readonly passed: () => Promise<void>;
   readonly onRows: (rows: number) => void;
   readonly signal?: AbortSignal | undefined;
@@ -37,14 +39,14 @@ const CHUNK_ROWS = 100_000;
  * and there tells rows that differ from rows that are under way.
  */
 export async function verifyTable(table: TableRow, options: VerifyTableOptions): Promise<TableComparison> {
-  const { source, targets, router, maxDifferences, passed, onRows, signal } = options;
+  const { source, targets, router, maxDifferences, leads, passed, onRows, signal } = options;
   const plan = await source.plan(CHUNK_ROWS);
   const differences: RowDifference[] = [];
   let rows = 0n;
   let undecided = 0;
   const settle = async (target: TargetSide, keys: readonly string[]): Promise<void> => {
     if (keys.length === 0) return;
-    const confirmed = await confirmDifferences(source, target, keys, passed, signal);
+    const confirmed = await confirmDifferences(source, target, keys, { leads, passed }, signal);
     differences.push(...confirmed.differences);
     undecided += confirmed.undecided;
   };
