@@ -6,11 +6,14 @@ import {
   type CommitToken,
   jsonCodec,
   jsonObjectCodec,
+  jsonSchemaHook,
   MemoryCommitStorage,
   openKv,
+  type SchemasByPrefix,
   type ServeOptions,
   serveCommits,
   type ValueCodec,
+  withPreSaveHook,
 } from '../kv/index.ts';
 import { wholeNumber } from './arguments.ts';
 import { type CliContext, type DefineCommand, subcommand, withConfig } from './context.ts';
@@ -26,6 +29,7 @@ interface ServeCommandOptions {
   readonly table?: string;
   readonly cached?: boolean;
   readonly payload: string;
+  readonly schemas?: string;
   readonly tokens?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -51,6 +55,7 @@ export const defineKvServe: DefineCommand = (group, context) => {
     .option('--table <name>', 'the namespace of the keys in the database')
     .option('--cached', 'answer reads of newest versions from a live mirror; removed keys are 404 then')
     .option('--payload <kind>', `what payloads must be: ${Object.keys(CODECS).join(' | ')}`, 'any')
+    .option('--schemas <file>', 'YAML: JSON Schemas by what keys begin with; payloads that do not fit are refused')
     .option('--tokens <file>', 'YAML: who may do what (tokens: token, author, read, write; anonymous: read, write)')
     .option('--tls-cert <file>', 'PEM: serve https with this certificate')
     .option('--tls-key <file>', 'PEM: and this key')
@@ -96,16 +101,19 @@ interface Source extends AsyncDisposable {
 }
 
 async function openSource(
-  { memory, database, config, table, cached, install }: ServeCommandOptions,
+  { memory, database, config, table, cached, install, schemas: file }: ServeCommandOptions,
   codec: ValueCodec<unknown> | undefined,
   context: CliContext,
 ): Promise<Source> {
+  const schemas = file === undefined ? undefined : await readSchemas(file);
   if (memory) {
     if (database !== undefined || cached) throw new UsageError('--memory: it takes neither --database nor --cached');
-    return { served: { storage: new MemoryCommitStorage({ codec }) }, [Symbol.asyncDispose]: async () => {} };
+    const storage = new MemoryCommitStorage({ codec });
+    const checked = schemas === undefined ? storage : withPreSaveHook(storage, await jsonSchemaHook<unknown>(schemas));
+    return { served: { storage: checked }, [Symbol.asyncDispose]: async () => {} };
   }
   const connection = database ?? (await controlOf(config, context));
-  const kv = await openKv({ connection, install, codec, ...(table !== undefined && { table }) });
+  const kv = await openKv({ connection, install, codec, schemas, ...(table !== undefined && { table }) });
   const mirror = cached ? await kv.mirror({ signal: context.signal }) : undefined;
   return { served: { storage: kv.storage, mirror }, [Symbol.asyncDispose]: () => kv.close() };
 }
@@ -130,6 +138,12 @@ async function readTokens(file: string | undefined): Promise<Pick<ServeOptions, 
   const { tokens, anonymous } = (json ?? {}) as { tokens?: unknown; anonymous?: AccessRights };
   if (!Array.isArray(tokens)) throw new ConfigurationError(`${file}: there is no list "tokens"`);
   return { tokens: tokens as CommitToken[], anonymous };
+}
+
+async function readSchemas(file: string): Promise<SchemasByPrefix> {
+  const schemas: unknown = parse((await readFileOf('--schemas', file)).toString());
+  if (typeof schemas === 'object' && schemas !== null && !Array.isArray(schemas)) return schemas as SchemasByPrefix;
+  throw new ConfigurationError(`${file}: it must map beginnings of keys to JSON Schemas`);
 }
 
 async function readFileOf(option: string, path: string): Promise<Buffer> {

@@ -1,4 +1,5 @@
 import type { DefineCommand } from './context.ts';
+import { defineKvCompact } from './kv-compact.ts';
 import { defineKvEdit } from './kv-edit.ts';
 import { defineKvHistory } from './kv-history.ts';
 import { defineKvLog } from './kv-log.ts';
@@ -20,6 +21,7 @@ export const defineKv: DefineCommand = (group, context) => {
     defineKvHistory,
     defineKvWatch,
     defineKvTransfer,
+    defineKvCompact,
     defineKvServe,
   ]) {
     define(group, context);

@@ -16,6 +16,8 @@ export interface AutoPublisherOptions<V> {
   readonly delay?: boolean | undefined;
   /** Told of each commit that could not be published, and of each pass that failed as a whole. @default nothing */
   readonly onError?: ((error: unknown, commit: Commit<V> | undefined) => void) | undefined;
+  /** Called after each pass, by the active one: the place for chores that one process should do. */
+  readonly onPass?: ((signal: AbortSignal) => Promise<void>) | undefined;
   /** How long a leader that fell silent is waited for. @default 15000 */
   readonly leaseTtlMs?: number | undefined;
 }
@@ -25,6 +27,7 @@ const KEYS = [
   'periodFuzz',
   'delay',
   'onError',
+  'onPass',
   'leaseTtlMs',
 ] as const satisfies readonly (keyof AutoPublisherOptions<unknown>)[];
 
@@ -45,6 +48,7 @@ export class AutoPublisher<V = Buffer> {
   readonly #storage: CommitStorage<V>;
   readonly #keeper: CommitKeeper<V>;
   readonly #options: { periodMs: number; periodFuzz: number; delay: boolean; leaseTtlMs: number };
+  readonly #onPass: ((signal: AbortSignal) => Promise<void>) | undefined;
   readonly #onError: (error: unknown, commit: Commit<V> | undefined) => void;
   #stop = new AbortController();
   #task: Promise<void> | undefined;
@@ -61,6 +65,7 @@ export class AutoPublisher<V = Buffer> {
     this.#keeper = keeper;
     this.#options = { periodMs, periodFuzz, delay, leaseTtlMs };
     this.#onError = onError ?? (() => {});
+    this.#onPass = options.onPass;
   }
 
   /** Whether this is the active one. */
@@ -129,6 +134,7 @@ export class AutoPublisher<V = Buffer> {
       for (;;) {
         await this.#pass(signal);
         this.#passes += 1;
+        await this.#onPass?.(signal);
         await sleep(periodMs * Math.max(0, 1 + periodFuzz * gaussian()), { signal });
       }
     } catch (error) {

@@ -29,6 +29,7 @@ export { type RunningCommitServer, type ServeOptions, serveCommits } from './htt
 export { createCommitServer } from './http/server.ts';
 export { HttpCommitStorage, type HttpStorageOptions } from './http-storage.ts';
 export { parseIsoTime } from './iso-time.ts';
+export { jsonSchemaHook, type SchemasByPrefix } from './json-schemas.ts';
 export { CommitKeeper } from './keeper.ts';
 export { keeperPublishing } from './keeper-publishing.ts';
 export { KvDatabase, type KvDatabaseOptions } from './kv-database.ts';
@@ -37,6 +38,7 @@ export { CommitMirror, type HeadChange, type MirrorEvents, type MirrorOptions } 
 export { Kv, type KvOptions, openKv } from './open-kv.ts';
 export type { PostgresKvOptions } from './options.ts';
 export { PostgresCommitStorage } from './postgres-storage.ts';
+export type { Retention } from './retention.ts';
 export {
   type RollbackKeyOptions,
   type RollbackOptions,

@@ -1,5 +1,5 @@
 import type { RequestListener } from 'node:http';
-import { ConfigurationError } from '../errors.ts';
+import { ClosedError, ConfigurationError } from '../errors.ts';
 import { assertKnownKeys } from '../internal/known-keys.ts';
 import { AutoPublisher, type AutoPublisherOptions } from './auto-publisher.ts';
 import type { Commit, CommitInput } from './commit.ts';
@@ -7,12 +7,14 @@ import { UnsupportedByStorageError } from './errors.ts';
 import { type SaveHook, withPostSaveHook, withPreSaveHook } from './hooks.ts';
 import type { CommitServerOptions } from './http/options.ts';
 import { createCommitServer } from './http/server.ts';
+import { jsonSchemaHook, type SchemasByPrefix } from './json-schemas.ts';
 import { CommitKeeper } from './keeper.ts';
 import { keeperPublishing } from './keeper-publishing.ts';
 import { KvDatabase } from './kv-database.ts';
 import type { CommitMirror, MirrorOptions } from './mirror.ts';
 import type { PostgresKvOptions } from './options.ts';
 import { PostgresCommitStorage } from './postgres-storage.ts';
+import { checkRetention, type Retention } from './retention.ts';
 import {
   type RollbackKeyOptions,
   type RollbackOptions,
@@ -35,6 +37,10 @@ export interface KvOptions<V> extends PostgresKvOptions<V> {
   readonly storage?: CommitStorage<V> | undefined;
   /** Repairs what is published, now and then, in one process at a time. @default true */
   readonly autoPublish?: boolean | AutoPublisherOptions<V> | undefined;
+  /** Forgets old versions, after each pass of the auto-publisher. @default keeps everything */
+  readonly retention?: Retention | undefined;
+  /** JSON Schemas by what keys begin with; payloads that don't fit are refused. Needs the package `ajv`. @default none */
+  readonly schemas?: SchemasByPrefix | undefined;
   /** Asked before each save; what it throws refuses the commit. */
   readonly onBeforeSave?: SaveHook<V> | undefined;
   /** Called after each save that succeeded. */
@@ -59,11 +65,27 @@ export class Kv<V = Buffer> {
   readonly #database: KvDatabase;
   readonly #ownsDatabase: boolean;
   readonly #mirrors = new Set<CommitMirror<V>>();
+  readonly #hook: (() => Promise<SaveHook<V>>) | undefined;
+  #check: SaveHook<V> = () => {
+    throw new ClosedError('openKv has not ended yet');
+  };
 
   /** @internal */
-  constructor({ storage: given, autoPublish = true, onBeforeSave, onAfterSave, ...options }: KvOptions<V>) {
+  constructor({
+    storage: given,
+    autoPublish = true,
+    retention,
+    schemas,
+    onBeforeSave,
+    onAfterSave,
+    ...options
+  }: KvOptions<V>) {
     const known = ['connection', 'table', 'codec', 'install', 'logger'];
-    assertKnownKeys(options, [...known, 'storage', 'autoPublish', 'onBeforeSave', 'onAfterSave'], 'openKv options');
+    assertKnownKeys(
+      options,
+      [...known, 'storage', 'autoPublish', 'retention', 'schemas', 'onBeforeSave', 'onAfterSave'],
+      'openKv options',
+    );
     this.#ownsDatabase = !(options.connection instanceof KvDatabase);
     this.#database =
       options.connection instanceof KvDatabase
@@ -77,14 +99,17 @@ export class Kv<V = Buffer> {
       given === undefined ? journal : keeperPublishing<V, CommitStorage<V>>(journal, this.keeper, { logger });
     if (onAfterSave !== undefined) storage = withPostSaveHook<V, CommitStorage<V>>(storage, onAfterSave);
     if (onBeforeSave !== undefined) storage = withPreSaveHook<V, CommitStorage<V>>(storage, onBeforeSave);
-    this.storage = storage;
-    const publisher = autoPublish === true ? {} : autoPublish;
+    this.#hook = schemas === undefined ? undefined : () => jsonSchemaHook<V>(schemas);
+    this.storage =
+      schemas === undefined ? storage : withPreSaveHook<V, CommitStorage<V>>(storage, (commit) => this.#check(commit));
+    const publisher = withChores(autoPublish === true ? {} : autoPublish, retention, journal);
     this.autoPublisher = publisher === false ? undefined : new AutoPublisher<V>(journal, this.keeper, publisher);
   }
 
   /** @internal */
   async open(): Promise<void> {
     try {
+      if (this.#hook !== undefined) this.#check = await this.#hook();
       await this.keeper.start();
       await this.storage.start();
       this.autoPublisher?.start();
@@ -194,6 +219,24 @@ export async function openKv<V = Buffer>(options: KvOptions<V>): Promise<Kv<V>> 
   const kv = new Kv<V>(options);
   await kv.open();
   return kv;
+}
+
+/** The auto-publisher's options with retention among what it does. */
+function withChores<V>(
+  publisher: AutoPublisherOptions<V> | false,
+  retention: Retention | undefined,
+  journal: CommitStorage<V>,
+): AutoPublisherOptions<V> | false {
+  if (retention === undefined) return publisher;
+  checkRetention(retention, 'openKv: option "retention"');
+  if (publisher === false || !(journal instanceof PostgresCommitStorage)) {
+    throw new ConfigurationError('openKv: option "retention" needs the auto-publisher, and the journal in Postgres');
+  }
+  const onPass = async (signal: AbortSignal): Promise<void> => {
+    await journal.retain(retention, { signal });
+    await publisher.onPass?.(signal);
+  };
+  return { ...publisher, onPass };
 }
 
 function connectionOf<C>(connection: C | undefined): C {

@@ -8,6 +8,7 @@ import { RevisionCompactedError } from './errors.ts';
 import type { KvDatabase } from './kv-database.ts';
 import { onChange } from './on-change.ts';
 import { type PostgresKvOptions, type ResolvedKvOptions, resolveKvOptions } from './options.ts';
+import { checkRetention, type Retention, retain } from './retention.ts';
 import { SaveQueue } from './save-queue.ts';
 import { type ChangesRow, type CommitRow, type NewestRow, STATEMENTS } from './statements.ts';
 import type {
@@ -186,6 +187,19 @@ export class PostgresCommitStorage<V = Buffer> implements CommitJournal<V> {
     const values = [this.#namespace, through];
     const [row] = await this.#database.query<{ gone: string }>(STATEMENTS.compact, values, { signal, writes: true });
     return Number(row!.gone);
+  }
+
+  /**
+   * Forgets old versions by their number or their age, never the newest one of a key: see {@link Retention}.
+   *
+   * @returns how many versions are gone, or would be
+   */
+  async retain(
+    retention: Retention,
+    { dryRun = false, signal }: CallOptions & { readonly dryRun?: boolean | undefined } = {},
+  ): Promise<number> {
+    checkRetention(retention, 'retain');
+    return retain(this.#database, this.#namespace, retention, { dryRun, signal });
   }
 
   get #database(): KvDatabase {

@@ -93,6 +93,10 @@ export const STATEMENTS = {
     name: 'hv_kv_notify',
     text: 'select hypervault.kv_notify(namespace, revision) from hypervault.kv_namespaces where namespace = $1',
   },
+  retain: {
+    name: 'hv_kv_retain',
+    text: 'select hypervault.kv_retain($1, $2, $3, $4, $5, $6) as gone',
+  },
   compact: {
     name: 'hv_kv_compact',
     text: 'select hypervault.kv_compact($1, $2) as gone',

@@ -25,5 +25,6 @@ grant execute on function
   hypervault.kv_changes(text, bigint, text, integer),
   hypervault.kv_published(text, bigint, text),
   hypervault.kv_newest(text, text),
-  hypervault.kv_compact(text, bigint)
+  hypervault.kv_compact(text, bigint),
+  hypervault.kv_retain(text, integer, timestamptz, timestamptz, integer, boolean)
 to :"role";
