@@ -3,7 +3,7 @@ import { OutcomeUnknownError } from '../errors.ts';
 import { isConnectionLoss, SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
 import type { Gatherer, Gathering } from './gatherer.ts';
 import type { Lane } from './lane.ts';
-import { mayHaveMoved } from './moved-shard.ts';
+import { isFence, mayHaveMoved } from './moved-shard.ts';
 
 /** A statement that carries one call, or several of one kind for one table and shard. */
 export interface WriteStatement {
@@ -116,10 +116,14 @@ export class GatheredWrites implements Gathering<WriteCall> {
     const culprit = parts[whole ? failedAt - 1 : failedAt];
     // COMMIT itself failed: a deferred constraint, and no telling whose.
     if (culprit === undefined) return this.#halves(lane, calls, error);
-    await this.#failed(lane, culprit, error);
+    // A fence stands before the whole shard: its other calls would only meet it too, one statement after the other.
+    const { shardId } = culprit.source;
+    const met = isFence(error) ? calls.filter((call) => call.source.shardId === shardId) : culprit.calls;
+    await this.#failed(lane, { ...culprit, calls: met }, error);
+    const rest = new Set(met);
     await this.#run(
       lane,
-      calls.filter((call) => !culprit.calls.includes(call)),
+      calls.filter((call) => !rest.has(call)),
     );
   }
 

@@ -22,6 +22,11 @@ export function mayHaveMoved(error: unknown): boolean {
   return MOVED.has(sqlStateOf(error));
 }
 
+/** Whether an error comes from the fence itself, which stands before every table of its shard. */
+export function isFence(error: unknown): boolean {
+  return sqlStateOf(error) === SV.shardMoved;
+}
+
 /** Where a fence points to; `undefined` fields when it does not say. */
 export interface Fence {
   readonly server: string | undefined;

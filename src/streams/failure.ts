@@ -18,10 +18,12 @@ const AGAIN = new Set<string | undefined>([
   SQLSTATE.deadlockDetected,
   SQLSTATE.readOnlySqlTransaction,
   SQLSTATE.lockNotAvailable,
+  // The fence of a move: a moment later the map says where to go, and the mirror of the map brings it.
+  SV.shardMoved,
+  SQLSTATE.sequenceLimitExceeded,
 ]);
 
 const MOVED = new Set<string | undefined>([
-  SV.shardMoved,
   SQLSTATE.undefinedTable,
   SQLSTATE.undefinedFunction,
   SQLSTATE.invalidSchemaName,

@@ -20,6 +20,9 @@ export interface RunOptions {
   readonly until?: number | undefined;
 }
 
+/** Pauses between looks at the map, when something is not where it was. */
+const MAP_LOOKS_MS = [10, 20, 40, 80, 160];
+
 /** The shards as streams see them: sessions of the Datastore's pools, by kind of work; failures survived. */
 export class Shards {
   readonly options: ResolvedStreamsOptions;
@@ -133,10 +136,18 @@ export class Shards {
     }
   }
 
-  /** Asks for the newest shard map, and says whether it is newer than this epoch. */
+  /**
+   * Asks for the newest shard map, and says whether it is newer than this epoch. A move takes a right away some ms before
+   * the map says why, so a map that can change is asked for a while.
+   */
   async isNewer(epoch: bigint): Promise<boolean> {
-    const map = await this.#datastore.refreshMap();
-    return map.epoch > epoch;
+    for (const pauseMs of MAP_LOOKS_MS) {
+      const map = await this.#datastore.refreshMap();
+      if (map.epoch > epoch) return true;
+      if (map.epoch === 0n) return false;
+      await sleep(pauseMs, { signal: this.closing });
+    }
+    return false;
   }
 
   get mapEpoch(): bigint {

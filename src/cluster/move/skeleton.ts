@@ -29,10 +29,10 @@ export async function makeSkeleton(moving: Moving): Promise<void> {
   await copyGrants(source.client, target.client, 'hypervault');
   await copyGrants(source.client, target.client, schema);
   const usage = await usageOf(source.client, schema);
-  await target.client.query('select hypervault.fence($1, $2, 0)', [schema, target.name]);
   const deferred = await target.client.query<{ deferred: Deferred }>('select hypervault.move_defer($1) as deferred', [
     schema,
   ]);
+  await target.client.query('select hypervault.fence($1, $2, 0)', [schema, target.name]);
   const { indexes, foreignKeys } = deferred.rows[0]!.deferred;
   const sequences = await sequencesOf(source.client, schema);
   const tables = await tablesOf(source.client, schema);

@@ -1,7 +1,8 @@
--- Takes away what a copy is faster without: foreign keys, unique and exclusion constraints, and indexes that are neither a
+-- Makes a new copy ready to be filled: empties its tables of what migrations have put there, which comes with the copy,
+-- and takes away what a copy is faster without: foreign keys, unique and exclusion constraints, and indexes that are neither a
 -- primary key nor a replica identity. Returns the statements that make them again, in the order they must run:
 -- {"indexes":[{"name":…,"statement":…}],"foreignKeys":[…]}.
--- For a schema whose tables are still empty. Lock: ACCESS EXCLUSIVE on its tables.
+-- Lock: ACCESS EXCLUSIVE on its tables.
 create or replace function hypervault.move_defer(schema text)
 returns jsonb
 language plpgsql
@@ -10,7 +11,14 @@ declare
   _keys jsonb := '[]';
   _indexes jsonb := '[]';
   _found record;
+  _tables text := (
+    select string_agg(format('%I.%I', move_defer.schema, tables.name), ', ')
+    from hypervault.move_tables(move_defer.schema) as tables
+  );
 begin
+  if _tables is not null then
+    execute format('truncate %s', _tables);
+  end if;
   for _found in
     select pg_constraint.conname as name, class.oid::regclass as "table", pg_get_constraintdef(pg_constraint.oid) as definition
     from pg_catalog.pg_constraint
