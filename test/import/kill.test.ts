@@ -7,7 +7,7 @@ import { startReplicaProcess } from './replica-process.ts';
 
 const mariadb = mariadbOfFile();
 /** HYPERVAULT_KILLS=100 for a long night. */
-const KILLS = Number(process.env.HYPERVAULT_KILLS ?? 8);
+const KILLS = Number(process.env.HYPERVAULT_KILLS ?? 3);
 
 it(`loses and repeats nothing when it is killed ${KILLS} times under load`, {
   timeout: 60_000 + KILLS * 5_000,

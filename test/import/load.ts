@@ -61,6 +61,8 @@ export function startLoad({ mariadb, schema }: ImportFixture, { seed = 1, pauseM
     }
   };
   const task = run();
+  // Told by stop()
+  task.catch(() => {});
   return {
     get transactions() {
       return transactions;

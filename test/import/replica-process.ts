@@ -1,4 +1,4 @@
-// Runs replica-program.ts, and kills it.
+// Runs copy-or-follow-process.ts, and kills it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { onTestFinished } from 'vitest';
 
@@ -7,12 +7,17 @@ export interface ReplicaProcess {
   readonly lines: readonly string[];
   /** SIGKILL, and waits for its end. */
   kill(): Promise<void>;
+  /** Throws when it has ended by itself with a failure. */
+  expectAlive(): void;
   /** Waits for its end; throws when it failed. */
   finished(): Promise<void>;
 }
 
-export function startReplicaProcess(config: object, command: 'init' | 'start' | 'switch' | 'back'): ReplicaProcess {
-  const program = new URL('./replica-program.ts', import.meta.url).pathname;
+export function startReplicaProcess(
+  config: object,
+  command: 'init' | 'init-anew' | 'start' | 'detach' | 'switch' | 'back',
+): ReplicaProcess {
+  const program = new URL('./copy-or-follow-process.ts', import.meta.url).pathname;
   const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', program, JSON.stringify(config), command], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -27,6 +32,10 @@ export function startReplicaProcess(config: object, command: 'init' | 'start' | 
   const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, signal }));
   });
+  let failed: number | null = null;
+  child.once('exit', (code) => {
+    failed = code;
+  });
   const kill = async (): Promise<void> => {
     child.kill('SIGKILL');
     await ended;
@@ -35,6 +44,9 @@ export function startReplicaProcess(config: object, command: 'init' | 'start' | 
   return {
     lines,
     kill,
+    expectAlive: () => {
+      if (failed !== null && failed !== 0) throw new Error(`the program ended with ${failed}:\n${errors}`);
+    },
     finished: async () => {
       const { code, signal } = await ended;
       if (code !== 0) throw new Error(`the program ended with ${code ?? signal}:\n${errors}`);

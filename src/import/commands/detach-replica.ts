@@ -1,7 +1,7 @@
 import { noteError } from '../catalogue/error-rows.ts';
 import { lockSource } from '../catalogue/lock.ts';
-import { forgetSource } from '../catalogue/position-rows.ts';
-import { deleteSource, getSource, refuseSwitched, setFlags } from '../catalogue/source-rows.ts';
+import { forgetSource, readPosition } from '../catalogue/position-rows.ts';
+import { deleteSource, getSource, refuseSwitched, type SourceRow, setFlags } from '../catalogue/source-rows.ts';
 import { listTables, type TableRow } from '../catalogue/table-rows.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { createForeignKeys, type ForeignKeyResult } from '../ddl/foreign-keys.ts';
@@ -49,7 +49,8 @@ export async function detachReplica(
       throw new ReplicaStateError(`the source ${name} is ${source.status} and cannot be detached`);
     }
     await context.control((client) => setFlags(client, source, { stopRequested: false, paused: false }));
-    await catchUp(context, config, source, { signal, timeoutMs });
+    // Cut off behind its last change, the source is no longer known to the servers: what is left is done again
+    if (await isKnown(context, config, source)) await catchUp(context, config, source, { signal, timeoutMs });
     const tables = await context.control((client) => listTables(client, source));
     const aside = tables.filter(({ state }) => state !== 'followed');
     if (aside.length > 0 && !force) {
@@ -81,6 +82,15 @@ export async function detachReplica(
   } finally {
     await lock.release();
   }
+}
+
+/** Whether every server still has a position of the source. */
+async function isKnown(context: EngineContext, config: SourceConfig, { key }: SourceRow): Promise<boolean> {
+  for (const server of serversOf(context, config)) {
+    const position = await context.servers.with(server, (client) => readPosition(client, key));
+    if (position === null) return false;
+  }
+  return true;
 }
 
 /** Sequences and foreign keys of replicated tables. */

@@ -70,6 +70,41 @@ export async function dropForeignKeys(
   }
 }
 
+/**
+ * Takes off what {@link createForeignKeys} made: a detach that was cut off may have made some, and they would check, and
+ * act, on states in between when replication goes on.
+ *
+ * @returns how many there were
+ */
+export async function takeOffForeignKeys(
+  tables: readonly PlacedTable[],
+  connect: <Result>(server: string, work: (client: Client) => Promise<Result>) => Promise<Result>,
+): Promise<number> {
+  let dropped = 0;
+  const keys = tables.flatMap(({ source, targetName, router }) =>
+    source.foreignKeys.flatMap(({ name }) =>
+      router.destinations.map(({ server, schema }) => ({ server, schema, table: targetName, name: fitName(name) })),
+    ),
+  );
+  for (const server of new Set(keys.map((key) => key.server))) {
+    const own = keys.filter((key) => key.server === server);
+    await connect(server, async (client) => {
+      const { rows } = await client.query<{ schema: string; table: string; name: string }>(
+        `select wanted.*
+           from unnest($1::text[], $2::text[], $3::text[]) as wanted ("schema", "table", name)
+           join pg_namespace n on n.nspname = wanted."schema"
+           join pg_class c on c.relnamespace = n.oid and c.relname = wanted."table"
+           join pg_constraint k on k.conrelid = c.oid and k.conname = wanted.name and k.contype = 'f'`,
+        [own.map(({ schema }) => schema), own.map(({ table }) => table), own.map(({ name }) => name)],
+      );
+      for (const { schema, table, name } of rows)
+        await client.query(`alter table ${qualify(schema, table)} drop constraint if exists ${quoteIdentifier(name)}`);
+      dropped += rows.length;
+    });
+  }
+  return dropped;
+}
+
 /** The parent's rows that a child at this place can refer to: in the same schema, else a whole copy on the same server. */
 function parentBeside(place: Destination, parent: PlacedTable): Destination | null {
   const { destinations } = parent.router;

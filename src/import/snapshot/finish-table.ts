@@ -36,6 +36,7 @@ export async function finishTable(
       for (const destination of copy.router.destinations) {
         if (destination.server !== server) continue;
         const schema = schemaOf(destination);
+        await clearTable(client, schema, target.name);
         await runStatements(client, primaryKeyStatements(target), schema);
         for (const index of indexes)
           await attempt(client, schema, `the index ${index.name}`, indexStatement(target, index));
@@ -54,4 +55,27 @@ export async function finishTable(
       shortfalls.push({ what, sql, message: error instanceof Error ? error.message : String(error) });
     }
   }
+}
+
+/** Takes off keys, indexes and checks that a run which was cut off here has made. */
+async function clearTable(client: Client, schema: string, name: string): Promise<void> {
+  const { rows } = await client.query<{ statement: string }>(
+    `select format('alter table %I.%I drop constraint %I', n.nspname, c.relname, k.conname) as statement
+       from pg_class c
+       join pg_namespace n on n.oid = c.relnamespace
+       join pg_constraint k on k.conrelid = c.oid and k.contype in ('p', 'u', 'c', 'x')
+      where n.nspname = $1
+        and c.relname = $2
+      union all
+     select format('drop index %I.%I', n.nspname, ic.relname)
+       from pg_class c
+       join pg_namespace n on n.oid = c.relnamespace
+       join pg_index i on i.indrelid = c.oid
+       join pg_class ic on ic.oid = i.indexrelid
+      where n.nspname = $1
+        and c.relname = $2
+        and not exists (select from pg_constraint k where k.conindid = i.indexrelid and k.conrelid = c.oid)`,
+    [schema, name],
+  );
+  for (const { statement } of rows) await client.query(statement);
 }

@@ -18,6 +18,7 @@ import { ReadAgain, ReplayWorker } from './replay-worker.ts';
 import { ReplicaNotes } from './replica-notes.ts';
 import { Reporter } from './reporter.ts';
 import { together } from './together.ts';
+import { withoutForeignKeys } from './without-foreign-keys.ts';
 
 /** What a replica tells while it runs. */
 export interface ReplicaObserver {
@@ -52,6 +53,7 @@ export async function runReplica(
   const both = AbortSignal.any([signal, stop.signal]);
   const reporting = reporter.run(stop, both);
   try {
+    await withoutForeignKeys(context, config, source);
     await session({ context, config, source, notes, reporter, observer }, both);
   } finally {
     stop.abort();

@@ -1,4 +1,4 @@
-// A process of its own that copies or replicates, to be killed: node --import tsx replica-program.ts CONFIG COMMAND
+// A process of its own that copies, replicates or detaches, to be killed: node --import tsx copy-or-follow-process.ts CONFIG COMMAND
 import { ReplicaEngine } from '../../src/import/index.ts';
 
 const [, , config, command] = process.argv;
@@ -11,6 +11,10 @@ try {
     await engine.switchOver('shop');
   } else if (command === 'back') {
     await engine.back('shop');
+  } else if (command === 'init-anew') {
+    logger(await engine.initReplica('shop', { resume: false, onProgress: ({ rows }) => logger({ rows }) }));
+  } else if (command === 'detach') {
+    logger(await engine.detachReplica('shop'));
   } else {
     await engine.startReplica('shop', {
       onStarted: () => logger('started'),
