@@ -5,12 +5,14 @@ import type { Batch } from '../stream/batch.ts';
 import { restoreBatch } from '../stream/stored-batch.ts';
 import { ReadAgain, ReplayWorker } from './replay-worker.ts';
 import { AppliedBatches, openAppliers, type ReplicaParts } from './replica.ts';
+import { withoutForeignKeys } from './without-foreign-keys.ts';
 
 /** How often an empty log is looked at. */
 const POLL_MS = 100;
 
 /** Applies what stands in the log of changes, and takes it out when all servers have it. */
 export async function replayFromLog(parts: ReplicaParts, signal: AbortSignal): Promise<void> {
+  await withoutForeignKeys(parts.context, parts.config, parts.source);
   for (let isolate = false; !signal.aborted; ) {
     try {
       await logSession(parts, signal, isolate);

@@ -53,7 +53,6 @@ export async function runReplica(
   const both = AbortSignal.any([signal, stop.signal]);
   const reporting = reporter.run(stop, both);
   try {
-    await withoutForeignKeys(context, config, source);
     await session({ context, config, source, notes, reporter, observer }, both);
   } finally {
     stop.abort();
@@ -72,6 +71,7 @@ export async function runReplica(
  */
 export async function replicateDirectly(parts: ReplicaParts, signal: AbortSignal): Promise<void> {
   const { context, source } = parts;
+  await withoutForeignKeys(context, parts.config, source);
   // Whatever two separate workers left between them is read again
   await context.control((client) => deleteLog(client, source));
   for (let isolate = false; !signal.aborted; ) {
