@@ -64,7 +64,7 @@ export const defineImportCopy: DefineCommand = (group, context) => {
     );
 };
 
-function printCopy(result: CopyResult, { output }: CliContext): void {
+export function printCopy(result: CopyResult, { output }: CliContext): void {
   for (const { table, failure } of result.tables)
     if (failure !== null) output.warn(`${table} was set aside: ${failure}`);
   for (const { table, reason } of result.leftOut) output.warn(`${table} was left out: ${reason}`);
@@ -77,7 +77,7 @@ function printCopy(result: CopyResult, { output }: CliContext): void {
 }
 
 /** A bar for people at a terminal; nothing for programs. */
-function progressBar({ output }: CliContext): { show: (progress: CopyProgress) => void; end: () => void } {
+export function progressBar({ output }: CliContext): { show: (progress: CopyProgress) => void; end: () => void } {
   if (output.json || !output.stderr.isTTY) return { show: () => {}, end: () => {} };
   const bar = new SingleBar({
     format: '{bar} {percentage}% | {value}/{total} rows | {speed} rows/s | {left} left | {table}',

@@ -1,6 +1,7 @@
 import type { DefineCommand } from './context.ts';
 import { defineImportCatalogue } from './import-catalogue.ts';
 import { defineImportCopy } from './import-copy.ts';
+import { defineImportFrom } from './import-from.ts';
 import { defineImportReplica } from './import-replica.ts';
 import { defineImportShow } from './import-show.ts';
 import { defineImportSwitch } from './import-switch.ts';
@@ -26,6 +27,7 @@ export const defineImport: DefineCommand = (group, context) => {
     defineImportShow,
     defineImportVerify,
     defineImportSwitch,
+    defineImportFrom,
   ]) {
     define(group, context);
   }

@@ -31,8 +31,7 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
       return readConfiguration(file, environment);
     },
   };
-  // `help decode` is another way to say `decode --help`.
-  const words = args[0] === 'help' ? [...args.slice(1), '--help'] : args;
+  const words = withoutShortForms(args);
   try {
     const called = words.find((word) => !word.startsWith('-'));
     const program = await makeProgram(called, context);
@@ -47,4 +46,11 @@ export async function run(args: readonly string[], surroundings: Surroundings): 
     const wrongUse = error instanceof ConfigurationError || error instanceof InvalidArgumentError;
     return wrongUse ? EXIT.wrongUse : EXIT.failed;
   }
+}
+
+/** `help decode` is another way to say `decode --help`, and `import postgres://…` to say `import from postgres://…`. */
+function withoutShortForms(args: readonly string[]): readonly string[] {
+  if (args[0] === 'help') return [...args.slice(1), '--help'];
+  if (args[0] === 'import' && /^postgres(ql)?:\/\//.test(args[1] ?? '')) return ['import', 'from', ...args.slice(1)];
+  return args;
 }

@@ -1,0 +1,92 @@
+import type { ReplicaEngine } from '../import/index.ts';
+import { CommandFailed } from './command-failed.ts';
+import type { CliContext, DefineCommand } from './context.ts';
+import { EXIT } from './exit.ts';
+import { printCopy, progressBar } from './import-copy.ts';
+import { type ImportOptions, importCommand, withEngine } from './import-engine.ts';
+import { keepSection, PASSWORD_VARIABLE, sectionOf } from './import-section.ts';
+import { UsageError } from './usage-error.ts';
+
+interface FromOptions extends ImportOptions {
+  readonly by?: string;
+  readonly reference?: string;
+  readonly schema: string;
+  readonly setReplicaIdentity?: boolean;
+  readonly check?: boolean;
+  readonly copyOnly?: boolean;
+}
+
+const HELP = `
+Example:
+  hypervault import postgres://app@db1/app --by tenant_id --reference country,plan
+  hypervault import verify
+  hypervault import switch --yes`;
+
+/** `hypervault import from URL`, also without the word: a Postgres database into the target, in one command. */
+export const defineImportFrom: DefineCommand = (group, context) => {
+  importCommand(group, 'from')
+    .description('take a Postgres database over: report, copy, then follow its changes until stopped')
+    .argument('<url>', 'postgres://user:password@host:port/database')
+    .option('--by <column>', 'spread rows over the shards by this column; or table=column,…')
+    .option('--reference <tables>', 'tables of which every server gets a whole copy: a,b – or *')
+    .option('--schema <names>', 'schemas that are taken over', 'public')
+    .option('--set-replica-identity', 'let the source log whole old rows where their shard cannot be told otherwise')
+    .option('--check', 'only report what cannot follow')
+    .option('--copy-only', 'do not follow; start-replica does it later')
+    .option('--source <name>', 'its name in the configuration', 'source')
+    .addHelpText('after', HELP)
+    .action(async (url: string, options: FromOptions) => takeOver(url, options, context));
+};
+
+async function takeOver(url: string, options: FromOptions, context: CliContext): Promise<void> {
+  const { environment, output, signal } = context;
+  const file = options.config ?? environment.HYPERVAULT_CONFIG;
+  if (file === undefined)
+    throw new UsageError('name the configuration of the target with --config, or in HYPERVAULT_CONFIG');
+  const name = options.source ?? 'source';
+  const list = (text: string | undefined): string[] => text?.split(',').map((word) => word.trim()) ?? [];
+  const { section, password } = sectionOf({
+    name,
+    url,
+    schemas: list(options.schema),
+    by: options.by,
+    reference: list(options.reference),
+    setReplicaIdentity: options.setReplicaIdentity ?? false,
+  });
+  const kept = await keepSection(file, name, section);
+  if (kept === 'written') output.note(`wrote import.sources.${name} into ${file}`);
+  const withPassword = {
+    ...context,
+    environment: { ...environment, ...(password !== '' && { [PASSWORD_VARIABLE]: password }) },
+  };
+  await withEngine({ ...options, config: file }, withPassword, async (engine) => {
+    await engine.createReplicaSchema();
+    await engine.addSource(name);
+    await report(engine, name, context);
+    if (options.check) return;
+    const { status, tables } = await engine.showStatus(name);
+    // An error of the stream is not mended by another copy; start-replica says what to do about it
+    if (status === 'ready' || status === 'initialising' || (status === 'error' && tables.followed === 0)) {
+      const bar = progressBar(context);
+      printCopy(await engine.initReplica(name, { signal, onProgress: bar.show }).finally(bar.end), context);
+    }
+    if (options.copyOnly) return;
+    if (password !== '') output.note(`the other commands take the source's password from ${PASSWORD_VARIABLE}`);
+    await engine.startReplica(name, {
+      signal,
+      onStarted: () =>
+        output.note(`${name}: following; next: hypervault import verify, then hypervault import switch --yes`),
+    });
+  });
+}
+
+/** Says everything that cannot follow, before anything moves. */
+async function report(engine: ReplicaEngine, name: string, { output }: CliContext): Promise<void> {
+  const problems = await engine.preflight(name);
+  for (const { level, table, message } of problems)
+    output.note(`${level}: ${table === null ? '' : `${table}: `}${message}`);
+  if (problems.some(({ level }) => level === 'error')) {
+    output.note('nothing was copied');
+    throw new CommandFailed(EXIT.failed);
+  }
+}
