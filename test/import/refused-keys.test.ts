@@ -32,3 +32,11 @@ test('a Rollbar that is half configured is told', async () => {
   expect((await section({ rollbar_key: 'k' })).warnings.join('\n')).toMatch(/needs both rollbar_key and rollbar_env/);
   expect((await section({ rollbar_key: 'k', rollbar_env: 'e', log_dest: 'stdout' })).warnings).toEqual([]);
 });
+
+test('a Postgres source has no log between its workers: its slot is that', async () => {
+  await expect(section({}, { mode: 'log', type: 'pgsql' })).rejects.toThrow(/mode: log is for MySQL sources/);
+  expect((await section({}, { type: 'pgsql' })).sources.get('mysql')).toMatchObject({
+    replicationSlot: 'hypervault_mysql',
+    setReplicaIdentity: false,
+  });
+});

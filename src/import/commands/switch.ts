@@ -84,9 +84,6 @@ async function refuseUnready({ context, source, config, aside }: SwitchWork, for
   if (!['initialised', 'synced', 'stopped', 'running'].includes(status)) {
     throw new ReplicaStateError(`the source ${name} is ${status} and cannot be switched`);
   }
-  if (config.mode === 'log') {
-    throw new ReplicaStateError(`the source ${name} has mode log, which has no way back: set it to direct`);
-  }
   if (aside.length > 0 && !force) {
     throw new ReplicaStateError(
       `these tables are set aside and not up to date: ${aside.map((row) => qualifiedName(row.source)).join(', ')}; run sync-tables --tables disabled first, or switch with force`,

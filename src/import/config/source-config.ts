@@ -148,7 +148,7 @@ export function resolveSource(name: string, value: unknown, warnings: string[]):
     timestamptz: raw.flag('timestamptz') ?? false,
     keepGenerated: raw.oneOf('generated_columns', ['plain', 'generated']) === 'generated',
     copyWorkers: Math.max(1, raw.number('copy_workers') ?? 2),
-    mode: raw.oneOf('mode', ['direct', 'log']) ?? 'direct',
+    mode: readMode(raw),
     replicationSlot: raw.text('replication_slot') ?? slotName(name),
     setReplicaIdentity: raw.flag('set_replica_identity') ?? false,
   };
@@ -163,6 +163,14 @@ function readKeptSchema(raw: RawSection, routed: boolean): boolean {
       `${raw.where}.keep_existing_schema does not go with shard_by: tables of the shards are made by the import`,
     );
   return true;
+}
+
+/** The log between two workers would never be let go of by the source: its slot is that log already. */
+function readMode(raw: RawSection): SourceConfig['mode'] {
+  const mode = raw.oneOf('mode', ['direct', 'log']) ?? 'direct';
+  if (mode === 'log' && raw.text('type') === 'pgsql')
+    throw new ConfigurationError(`${raw.where}.mode: log is for MySQL sources; take the line out`);
+  return mode;
 }
 
 function duration(raw: RawSection, key: string, fallback: string | number, unitMs: number): number {
