@@ -8,6 +8,7 @@ import { commitOfRow, hasCommit } from './commit-rows.ts';
 import { onChange } from './on-change.ts';
 import type { ResolvedKvOptions } from './options.ts';
 import { type CommitRow, type PublishedRow, STATEMENTS } from './statements.ts';
+import { stopController } from './stop-signal.ts';
 import { WakeUp } from './wake-up.ts';
 
 /** One key that changed. */
@@ -57,7 +58,7 @@ export class CommitMirror<V = Buffer> extends TypedEmitter<MirrorEvents<V>> {
   readonly #prefix: string;
   readonly #map = new Map<string, Commit<V>>();
   readonly #wakeUp = new WakeUp();
-  readonly #stop = new AbortController();
+  readonly #stop = stopController();
   readonly #waiting = new Set<() => void>();
   #revision = 0n;
   #timeline = '';

@@ -11,6 +11,7 @@ import { type PostgresKvOptions, type ResolvedKvOptions, resolveKvOptions } from
 import { checkRetention, type Retention, retain } from './retention.ts';
 import { SaveQueue } from './save-queue.ts';
 import { type ChangesRow, type CommitRow, type NewestRow, STATEMENTS } from './statements.ts';
+import { stopController } from './stop-signal.ts';
 import type {
   CallOptions,
   Changes,
@@ -46,7 +47,7 @@ export class PostgresCommitStorage<V = Buffer> implements CommitJournal<V> {
   readonly #namespace: string;
   readonly #queue: SaveQueue;
   #started = false;
-  #stop = new AbortController();
+  #stop = stopController();
 
   /** @throws ConfigurationError; does no I/O */
   constructor(options: PostgresKvOptions<V>) {
@@ -62,7 +63,7 @@ export class PostgresCommitStorage<V = Buffer> implements CommitJournal<V> {
     if (install) await database.install();
     else await database.query(STATEMENTS.revision, [this.#namespace]);
     this.#started = true;
-    this.#stop = new AbortController();
+    this.#stop = stopController();
   }
 
   /** Ends the watches, and the sessions after the work in hand. */

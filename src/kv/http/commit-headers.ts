@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { Commit } from '../commit.ts';
 import type { CommitMeta } from '../commit-meta.ts';
 import { CommitFormatError } from '../errors.ts';
@@ -10,7 +11,7 @@ export type FlatHeaders = readonly string[];
 /** Finds one header of a message, by its lower-case name. */
 export type HeaderLookup = (name: string) => string | undefined;
 
-type TextField = 'Key' | 'Author' | 'Comment';
+export type TextField = 'Key' | 'Author' | 'Comment';
 
 /** Of a text that is sent exactly beside it, the plain header is for the eye only; both must fit in 16 KiB. */
 const MAX_SHOWN_BYTES = 1_000;
@@ -49,12 +50,22 @@ function textHeader(field: TextField, text: string): string[] {
   return [name, shown, `X-Hypervault-${field}`, Buffer.from(text).toString('base64')];
 }
 
-/** A text out of the headers of a message: its exact form when that came, too; `undefined` when there is none. */
+/**
+ * A text out of the headers of a message: its exact form when that came, too; `undefined` when there is none.
+ *
+ * @throws CommitFormatError when the exact form is no base64 of UTF-8
+ */
 export function readTextHeader(header: HeaderLookup, field: TextField): string | undefined {
   const exact = header(`x-hypervault-${field.toLowerCase()}`);
-  if (exact !== undefined) return Buffer.from(exact, 'base64').toString();
+  if (exact !== undefined) return readExact(exact, field);
   const plain = header(`x-rainer-${field.toLowerCase()}`);
   return plain === undefined ? undefined : decodeHeaderText(plain);
+}
+
+function readExact(base64: string, field: TextField): string {
+  const bytes = Buffer.from(base64, 'base64');
+  if (/^[A-Za-z0-9+/]*={0,2}$/.test(base64) && isUtf8(bytes)) return bytes.toString();
+  throw new CommitFormatError(`Malformed header: X-Hypervault-${field}`);
 }
 
 /**

@@ -1,12 +1,13 @@
+import { isUtf8 } from 'node:buffer';
 import { Commit } from '../commit.ts';
 import { CommitFormatError } from '../errors.ts';
 import { readBody } from './body.ts';
-import { readTextHeader } from './commit-headers.ts';
 import { commitInputOf, toCommitJson } from './commit-json.ts';
-import { answerJson, type Exchange, headerLookup } from './exchange.ts';
+import { answerJson, type Exchange } from './exchange.ts';
 import { answeringConflicts, journalOf } from './journal-of.ts';
-import { queryNumber, queryRevision, queryYesNo } from './query.ts';
+import { queryNumber, queryRevision, queryText, queryYesNo } from './query.ts';
 import { Refusal } from './refusal.ts';
+import { requestText } from './request-text.ts';
 
 const MAX_PAGE = 1_000;
 /** Of one transaction: it keeps all other writers waiting. */
@@ -20,7 +21,7 @@ export async function getChanges(exchange: Exchange): Promise<void> {
   const limit = queryNumber(query, 'limit', MAX_PAGE) ?? 100;
   const forms = { utf8: queryYesNo(query, 'payload_utf8'), base64: queryYesNo(query, 'payload_base64') };
   await answeringConflicts(exchange, async () => {
-    const prefix = query.get('prefix') ?? '';
+    const prefix = queryText(query, 'prefix');
     const { commits, revision, more } = await journalOf(exchange).changes({ after, limit: Math.max(1, limit), prefix });
     const readable = commits.filter(({ key }) => access.mayRead(key));
     const body = { revision: String(revision), more, commits: readable.map((commit) => toCommitJson(commit, forms)) };
@@ -75,7 +76,7 @@ function parseBody(
     }
     compared.set(key, version as number);
   }
-  const byDefault = readTextHeader(headerLookup(request), 'Author');
+  const byDefault = requestText(request, 'Author');
   const made = commits.map((json: unknown) => {
     const input = commitInputOf(json, access.author);
     const author = input.author ?? byDefault;
@@ -86,6 +87,7 @@ function parseBody(
 }
 
 function parseObject(body: Buffer): Record<string, unknown> {
+  if (!isUtf8(body)) throw new CommitFormatError('The body is not UTF-8');
   try {
     const json: unknown = JSON.parse(body.toString());
     if (typeof json === 'object' && json !== null) return json as Record<string, unknown>;

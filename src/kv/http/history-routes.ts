@@ -1,11 +1,11 @@
 import { rollbackKey, rollbackPrefix } from '../rollback.ts';
-import { readTextHeader } from './commit-headers.ts';
 import { toCommitJson } from './commit-json.ts';
-import { answerJson, answerText, type Exchange, headerLookup } from './exchange.ts';
+import { answerJson, answerText, type Exchange } from './exchange.ts';
 import { answeringConflicts, authorOf, journalOf } from './journal-of.ts';
 import { checkPreconditions } from './preconditions.ts';
-import { queryNumber, queryRevision, queryYesNo } from './query.ts';
+import { queryNumber, queryRevision, queryText, queryYesNo } from './query.ts';
 import { Refusal } from './refusal.ts';
+import { requestText } from './request-text.ts';
 import { MAX_DIFF_BYTES, shownDiff } from './shown-diff.ts';
 
 const MAX_PAGE = 1_000;
@@ -56,7 +56,7 @@ export async function postRollback(exchange: Exchange): Promise<void> {
 /** `POST /-/rollback-prefix?prefix=&to=REVISION`: all keys with a prefix as they were, in one transaction. */
 export async function postRollbackPrefix(exchange: Exchange): Promise<void> {
   const { query, access } = exchange;
-  const prefix = query.get('prefix') ?? '';
+  const prefix = queryText(query, 'prefix');
   const revision = queryRevision(query, 'to');
   if (revision === undefined) throw new Refusal(400, "Missing 'to' parameter (the revision to go back to)");
   const options = writeOptions(exchange);
@@ -71,6 +71,6 @@ export async function postRollbackPrefix(exchange: Exchange): Promise<void> {
 }
 
 function writeOptions(exchange: Exchange): { author: string; comment: string | undefined; dryRun: boolean } {
-  const comment = readTextHeader(headerLookup(exchange.request), 'Comment');
+  const comment = requestText(exchange.request, 'Comment');
   return { author: authorOf(exchange), comment, dryRun: queryYesNo(exchange.query, 'dry_run') };
 }

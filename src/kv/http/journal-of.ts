@@ -1,9 +1,9 @@
 import { InvalidArgumentError } from '../../errors.ts';
 import { CommitFormatError, CommitOrderingError, CommitRefusedError, RevisionCompactedError } from '../errors.ts';
 import { type CommitJournal, isJournal } from '../storage.ts';
-import { readTextHeader } from './commit-headers.ts';
-import { answerJson, type Exchange, headerLookup } from './exchange.ts';
+import { answerJson, type Exchange } from './exchange.ts';
 import { Refusal } from './refusal.ts';
+import { requestText } from './request-text.ts';
 
 /** The storage with its revisions and history. @throws Refusal 501 when it keeps none */
 export function journalOf({ options }: Pick<Exchange, 'options'>): CommitJournal<unknown> {
@@ -13,7 +13,7 @@ export function journalOf({ options }: Pick<Exchange, 'options'>): CommitJournal
 
 /** Who writes: whom the token belongs to, else who the request says. @throws Refusal 400 */
 export function authorOf({ access, request }: Pick<Exchange, 'access' | 'request'>): string {
-  const author = access.author ?? readTextHeader(headerLookup(request), 'Author');
+  const author = access.author ?? requestText(request, 'Author');
   if (author === undefined) throw new Refusal(400, 'Missing header: X-Rainer-Author');
   return author;
 }

@@ -4,7 +4,7 @@ import { toCommitJson } from './commit-json.ts';
 import { entityTagOfText } from './entity-tag.ts';
 import { answerJson, type Exchange, REVISION_HEADER } from './exchange.ts';
 import { answerNotModified, taggedHeaders } from './preconditions.ts';
-import { queryYesNo } from './query.ts';
+import { queryText, queryYesNo } from './query.ts';
 
 /**
  * `GET /`: the newest commit of every key, or of those with a `prefix`; from the mirror when there is one, which knows
@@ -14,7 +14,7 @@ export async function listHeads(exchange: Exchange): Promise<void> {
   const { query, access } = exchange;
   const all = queryYesNo(query, 'all');
   const forms = { utf8: queryYesNo(query, 'payload_utf8'), base64: queryYesNo(query, 'payload_base64') };
-  const prefix = query.get('prefix') ?? '';
+  const prefix = queryText(query, 'prefix');
   const { heads, revision } = await headsOf(exchange.options, prefix);
   const wanted = [...heads.values()].filter(
     (commit) => (all || !commit.isEmpty) && commit.key.startsWith(prefix) && access.mayRead(commit.key),

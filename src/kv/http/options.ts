@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Logger } from '../../core/index.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { assertKnownKeys } from '../../internal/known-keys.ts';
@@ -77,6 +78,8 @@ export interface ResolvedServerOptions {
 /** @throws ConfigurationError naming the option */
 export function resolveServerOptions<V>(options: CommitServerOptions<V>): ResolvedServerOptions {
   assertKnownKeys(options, KEYS, 'createCommitServer options');
+  // Every watch listens to it, and there may be a thousand.
+  if (options.signal !== undefined) setMaxListeners(0, options.signal);
   const storage = options.storage as CommitStorage<unknown> | undefined;
   if (storage === undefined) throw new ConfigurationError('createCommitServer: option "storage" is missing');
   return {

@@ -9,6 +9,14 @@ export function queryYesNo(query: URLSearchParams, name: string): boolean {
   return value;
 }
 
+/** @returns '' when it is not there */
+export function queryText(query: URLSearchParams, name: string): string {
+  const text = query.get(name) ?? '';
+  // What URLSearchParams makes of broken UTF-8: it would ask for other keys than the sender meant.
+  if (text.includes('\u{fffd}')) throw new Refusal(400, `Invalid '${name}' parameter (should be UTF-8)`);
+  return text;
+}
+
 /** A whole number of at least 0, at most `most`. */
 export function queryNumber(query: URLSearchParams, name: string, most = 2 ** 31 - 1): number | undefined {
   const text = query.get(name);

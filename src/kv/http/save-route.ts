@@ -3,13 +3,14 @@ import { Commit } from '../commit.ts';
 import { dryRun } from '../dry-run.ts';
 import { parseIsoTime } from '../iso-time.ts';
 import { readBody } from './body.ts';
-import { type HeaderLookup, readTextHeader } from './commit-headers.ts';
+import type { HeaderLookup } from './commit-headers.ts';
 import { entityTagOf } from './entity-tag.ts';
 import { answerJson, type Exchange, headerLookup, REVISION_HEADER } from './exchange.ts';
 import { answeringConflicts } from './journal-of.ts';
 import { checkPreconditions } from './preconditions.ts';
 import { queryYesNo } from './query.ts';
 import { Refusal } from './refusal.ts';
+import { requestText } from './request-text.ts';
 import { shownDiff } from './shown-diff.ts';
 import { parseVersion } from './target.ts';
 import { parseYesNo } from './yes-no.ts';
@@ -50,20 +51,20 @@ async function answerDryRun(exchange: Exchange, commit: Commit<unknown>): Promis
 }
 
 function commitOf(
-  { key, access, options }: Exchange,
+  { request, key, access, options }: Exchange,
   version: number,
   body: Buffer,
   header: HeaderLookup,
 ): Commit<unknown> {
-  if ((readTextHeader(header, 'Key') ?? key) !== key) {
+  if ((requestText(request, 'Key') ?? key) !== key) {
     throw new Refusal(400, 'X-Rainer-Key must match URL key, or be omitted');
   }
   if ((header('x-rainer-version') ?? String(version)) !== String(version)) {
     throw new Refusal(400, 'X-Rainer-Version must match URL version, or be omitted');
   }
-  const author = access.author ?? readTextHeader(header, 'Author');
+  const author = access.author ?? requestText(request, 'Author');
   if (author === undefined) throw new Refusal(400, 'Missing header: X-Rainer-Author');
-  const comment = readTextHeader(header, 'Comment') ?? '';
+  const comment = requestText(request, 'Comment') ?? '';
   const empty = parseYesNo(header('x-rainer-empty') ?? 'false');
   if (empty === undefined) throw new Refusal(400, 'Malformed header: X-Rainer-Empty');
   const mtime = readTime(header('x-rainer-modified-time')) ?? options.now();

@@ -4,7 +4,7 @@ import { RevisionCompactedError } from '../errors.ts';
 import { toCommitJson } from './commit-json.ts';
 import { type Exchange, headerLookup } from './exchange.ts';
 import { answeringConflicts, compactedJson, journalOf } from './journal-of.ts';
-import { parseRevision, queryRevision, queryYesNo } from './query.ts';
+import { parseRevision, queryRevision, queryText, queryYesNo } from './query.ts';
 import { Refusal } from './refusal.ts';
 
 /** Between two signs of life; proxies cut what is silent for longer. */
@@ -27,7 +27,7 @@ export async function getWatch(exchange: Exchange): Promise<void> {
   const lastId = headerLookup(request)('last-event-id');
   const asked = lastId === undefined ? queryRevision(query, 'after') : parseRevision(lastId, 'Last-Event-ID');
   const forms = { utf8: queryYesNo(query, 'payload_utf8'), base64: queryYesNo(query, 'payload_base64') };
-  const prefix = query.get('prefix') ?? '';
+  const prefix = queryText(query, 'prefix');
   const count = watching.get(options) ?? 0;
   if (count >= options.maxWatches) throw new Refusal(503, 'Too many watches', ['Retry-After', '5']);
   await answeringConflicts(exchange, async () => {
@@ -81,7 +81,13 @@ class EventStream {
     this.#sent = this.#reached = revision;
     if (this.event('commit', revision, JSON.stringify(json)) || this.#response.destroyed) return;
     const stalled = setTimeout(() => this.#response.destroy(), STALL_MS);
-    await Promise.race([once(this.#response, 'drain'), once(this.#response, 'close')]).catch(() => {});
+    // The listeners of the one that did not happen must go: a slow reader comes by here with every commit.
+    const over = new AbortController();
+    const { signal } = over;
+    await Promise.race([once(this.#response, 'drain', { signal }), once(this.#response, 'close', { signal })]).catch(
+      () => {},
+    );
+    over.abort();
     clearTimeout(stalled);
   }
 
