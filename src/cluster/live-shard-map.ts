@@ -103,13 +103,11 @@ export class LiveShardMap implements ShardMapSource {
     const { startTimeoutMs = 3_000 } = this.#options;
     const onDisk = await this.#cache?.read();
     if (onDisk !== undefined) this.#take(onDisk);
-    const limit = onDisk === undefined ? this.#stop.signal : AbortSignal.timeout(startTimeoutMs);
-    try {
-      await this.#follow(limit);
-    } catch (error) {
-      if (onDisk === undefined || this.#current === undefined) throw error;
-      this.#options.logger?.warn({ error }, 'the control database is away; going on with the shard map on disk');
-      this.#following = this.#keepTrying();
+    const following = this.#follow(this.#stop.signal);
+    if (this.#current === undefined) await following;
+    else if (!(await settles(following, startTimeoutMs))) {
+      this.#options.logger?.warn({}, 'the control database is away; going on with the shard map on disk');
+      this.#following = following.catch(() => this.#keepTrying());
     }
     if (this.#current === undefined) {
       throw new MapMissingError('the control database holds no shard map; make one with hypervault init');
@@ -119,6 +117,8 @@ export class LiveShardMap implements ShardMapSource {
   /** Stops following; the map stays as it is. */
   async close(): Promise<void> {
     this.#stop.abort();
+    // Whoever still tries to reach the control database is not waited for.
+    if (this.#mirror === undefined) await Promise.all([this.#keeper.stop(), this.#store.stop()]);
     await this.#following;
     await this.#mirror?.close();
     await this.#keeper.stop();
@@ -171,6 +171,24 @@ export class LiveShardMap implements ShardMapSource {
     }
     for (const listener of this.#listeners) listener(this.#current);
   }
+}
+
+/** Whether it succeeds within a time; a failure counts as not. */
+async function settles(work: Promise<void>, withinMs: number): Promise<boolean> {
+  const stop = new AbortController();
+  const late = sleep(withinMs, { signal: stop.signal }).then(
+    () => false,
+    () => false,
+  );
+  const well = await Promise.race([
+    work.then(
+      () => true,
+      () => false,
+    ),
+    late,
+  ]);
+  stop.abort();
+  return well;
 }
 
 /**

@@ -1,9 +1,10 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Client } from 'pg';
 import { type ConnectionSettings, type ShardMap, schemaName, shardsOf } from '../core/index.ts';
 import { ConfigurationError } from '../errors.ts';
 import { ADVISORY_LOCK_CLASS } from '../internal/advisory-locks.ts';
-import { endClient } from '../internal/client-guard.ts';
+import { endClient, lossOf } from '../internal/client-guard.ts';
 import { Endpoint } from '../internal/endpoint/endpoint.ts';
 import { readLedger, runMigrations } from '../internal/migrations.ts';
 import { throwIfAborted } from '../internal/sleep.ts';
@@ -77,11 +78,14 @@ export async function migrate(map: ShardMap, options: MigrateOptions): Promise<M
     map.servers.map(async ({ name, connection, ranges }) => {
       const queue = shardsOf(ranges).filter((shardId) => wanted?.has(shardId) ?? true);
       const worker = async (): Promise<void> => {
+        // One session for many shards: to open one costs more than a small migration.
+        await using session = new WorkerSession(connection, signal);
         for (let shardId = queue.shift(); shardId !== undefined; shardId = queue.shift()) {
           throwIfAborted(signal, 'migrate');
           try {
             const schema = schemaName(schemaPrefix, shardId);
-            applied.set(shardId, await migrateShard(connection, schema, shardId, files, { ...options, dryRun }));
+            const client = await session.client();
+            applied.set(shardId, await migrateShard(client, schema, shardId, files, { ...options, dryRun }));
             tell(name, shardId, undefined);
           } catch (error) {
             throwIfAborted(signal, 'migrate');
@@ -98,35 +102,52 @@ export async function migrate(map: ShardMap, options: MigrateOptions): Promise<M
   return { applied: new Map([...applied].sort(([a], [b]) => a - b)) };
 }
 
+/** The session of one worker; another one is opened when it was lost. */
+class WorkerSession {
+  readonly #endpoint: Endpoint;
+  readonly #signal: AbortSignal | undefined;
+  #client: Client | undefined;
+
+  constructor(connection: ConnectionSettings, signal: AbortSignal | undefined) {
+    this.#endpoint = new Endpoint(connection);
+    this.#signal = signal;
+  }
+
+  async client(): Promise<Client> {
+    if (this.#client === undefined || lossOf(this.#client) !== undefined) {
+      this.#client = await this.#endpoint.connect({ signal: this.#signal });
+    }
+    return this.#client;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#client !== undefined) await endClient(this.#client);
+    await this.#endpoint.close();
+  }
+}
+
 async function migrateShard(
-  connection: ConnectionSettings,
+  client: Client,
   schema: string,
   shardId: number,
   files: readonly SqlFile[],
   { lockTimeoutMs = 3_000, dryRun, signal }: MigrateOptions,
 ): Promise<readonly string[]> {
-  const endpoint = new Endpoint(connection);
-  const client = await endpoint.connect({ signal });
-  try {
-    const { applied } = await runMigrations({
-      client,
-      files,
-      ledger: { ...MIGRATIONS_LEDGER, schema },
-      // The lock that a move of this shard takes too: the structure must not change under it.
-      lock: { class: ADVISORY_LOCK_CLASS.shard, key: shardId },
-      transaction: 'each',
-      searchPath: [schema, 'public'],
-      // A move makes the shard's structure elsewhere by running the same files again.
-      keepSource: true,
-      lockTimeoutMs,
-      dryRun,
-      signal,
-    });
-    return applied.map(({ name }) => name);
-  } finally {
-    await endClient(client);
-    await endpoint.close();
-  }
+  const { applied } = await runMigrations({
+    client,
+    files,
+    ledger: { ...MIGRATIONS_LEDGER, schema },
+    // The lock that a move of this shard takes too: the structure must not change under it.
+    lock: { class: ADVISORY_LOCK_CLASS.shard, key: shardId },
+    transaction: 'each',
+    searchPath: [schema, 'public'],
+    // A move makes the shard's structure elsewhere by running the same files again.
+    keepSource: true,
+    lockTimeoutMs,
+    dryRun,
+    signal,
+  });
+  return applied.map(({ name }) => name);
 }
 
 /** Which migrations each shard has. */
