@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { beforeAll, expect, test } from 'vitest';
 import { PROJECT, requireBuild } from './support/built.ts';
 import { freshDatabases } from './support/database.ts';
+import { startMariadb } from './support/mariadb.ts';
 
 const run = promisify(execFile);
 const FOLDER = join(PROJECT, 'examples');
@@ -15,12 +16,17 @@ const examples = readdirSync(FOLDER).filter((name) => name.endsWith('.ts'));
 beforeAll(requireBuild);
 
 for (const name of examples) {
-  test(`examples/${name} prints what it says`, async () => {
+  test(`examples/${name} prints what it says`, async ({ skip }) => {
+    const mariadb = name === 'import.ts' ? await startMariadb() : null;
+    if (mariadb === undefined) skip('there is no MariaDB');
     const databases = await freshDatabases();
     const text = await readFile(join(FOLDER, name), 'utf8');
     const promised = text.slice(text.indexOf('\n// Prints:\n') + 1).trim();
     const servers = JSON.stringify(databases.map(({ connection }) => connection));
-    const { stdout, stderr } = await program(join(FOLDER, name), { HYPERVAULT_EXAMPLE_SERVERS: servers });
+    const { stdout, stderr } = await program(join(FOLDER, name), {
+      HYPERVAULT_EXAMPLE_SERVERS: servers,
+      HYPERVAULT_EXAMPLE_MYSQL: JSON.stringify(mariadb?.connection ?? null),
+    });
     expect(stderr).toBe('');
     expect(stdout.trim().split('\n')).toEqual(
       promised
