@@ -141,6 +141,12 @@ export class Servers implements ServerHost {
     const known = before.has(shardId) ? this.of(shardId) : undefined;
     if (known !== undefined && known !== server) return known; // the map moved on while the call was under way
     const fence = await this.#fenceOf(server, shardId, error);
+    // The first session with the new server is opened while the map is waited for.
+    if (fence?.server !== undefined)
+      this.#servers
+        .get(fence.server)
+        ?.facts()
+        .catch(() => {});
     const moved = fence
       ? await this.#follower.behindFence(server.name, shardId, fence, until)
       : (await this.#follower.refresh()).epoch > before.epoch;

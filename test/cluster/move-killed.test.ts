@@ -63,6 +63,20 @@ async function ownCluster(shards: readonly [string, string]): Promise<MovableClu
 /** Of the way back. */
 const STEPS_BACK: readonly MoveStep[] = ['gate', 'pause', 'fence', 'flip', 'open', 'cleanup'];
 
+/** Around the hand-over before and after each step; elsewhere in turns the one or the other, each shard at another place. */
+function stopsAt(steps: readonly MoveStep[], firstShard: number): Stop[] {
+  const places = steps.flatMap((step, n): [MoveStep, StepPhase][] => {
+    if (HAND_OVER.has(step))
+      return [
+        [step, 'begun'],
+        [step, 'acted'],
+      ];
+    return [[step, n % 2 === 0 ? 'acted' : 'begun']];
+  });
+  return places.map(([step, phase], n) => [firstShard + n, step, phase]);
+}
+
+const HAND_OVER = new Set<MoveStep>(['pause', 'fence', 'flip', 'open']);
 const AFTER_FENCE = new Set<MoveStep>(['flip', 'open', 'wayback', 'cleanup']);
 
 function isForward([, step, phase]: Stop): boolean {
@@ -72,12 +86,9 @@ function isForward([, step, phase]: Stop): boolean {
 test('a mover killed at any step leaves a move that can be resumed or aborted, with one owner and nothing left behind', {
   timeout: 120_000,
 }, async () => {
-  const cluster = await ownCluster(['1-41', '41-42']);
+  const cluster = await ownCluster(['1-31', '31-32']);
   const { a, setting } = cluster;
-  const stops = MOVE_STEPS.flatMap((step, n): Stop[] => [
-    [2 * n + 1, step, 'begun'],
-    [2 * n + 2, step, 'acted'],
-  ]);
+  const stops = stopsAt(MOVE_STEPS, 1);
   for (const [shardId] of stops) {
     const schema = `shard${String(shardId).padStart(4, '0')}`;
     await a.query(
@@ -111,10 +122,7 @@ test('a mover killed at any step leaves a move that can be resumed or aborted, w
   await moveShards(setting, { shards: undone.slice(0, 1), to: 'b' }, { acceptStaleReads: true, wayBack: false });
   expect(await cluster.owners(undone[0]!)).toEqual(['b']);
 
-  const back = STEPS_BACK.flatMap((step, n): Stop[] => [
-    [29 + 2 * n, step, 'begun'],
-    [30 + 2 * n, step, 'acted'],
-  ]);
+  const back = stopsAt(STEPS_BACK, stops.length + 1);
   const shards = back.map(([shardId]) => shardId);
   await moveShards(setting, { shards, to: 'b' }, { acceptStaleReads: true });
   await killMoverAt(cluster, back, true);

@@ -11,21 +11,32 @@ const { setting, to, revert, stops } = JSON.parse(process.argv[2]!) as {
   stops: [number, MoveStep, StepPhase][];
 };
 process.on('unhandledRejection', () => {});
+// Inside a hand-over transactions are open, for a bounded time and in the way of new slots: those that stand still there
+// go on behind the gate only when all the others stand or wait there too.
+const isLate = ([, step, phase]: (typeof stops)[number]): boolean =>
+  (step === 'pause' && phase === 'acted') || (step === 'fence' && phase === 'begun') || step === 'flip';
+const late: (() => void)[] = [];
 let standing = 0;
-const others: (() => void)[] = [];
+const goOn = (): void => {
+  if (standing + late.length === stops.length) for (const go of late.splice(0)) go();
+};
 await Promise.all(
-  stops.map(async ([shardId, step, phase]) => {
-    // A pause has a bound: those that stand still inside one begin when the others stand.
-    const inPause = (step === 'pause' && phase === 'acted') || (step === 'fence' && phase === 'begun');
-    if (inPause && stops.length > 1) await new Promise<void>((resolve) => others.push(resolve));
+  stops.map(async (stop) => {
+    const [shardId, step, phase] = stop;
     const options = {
       acceptStaleReads: true,
       wayBack: step !== 'cleanup' || revert === true,
       onStep: async (at: MoveStep, when: StepPhase) => {
+        if (isLate(stop) && at === 'gate' && when === 'acted') {
+          await new Promise<void>((resolve) => {
+            late.push(resolve);
+            goOn();
+          });
+        }
         if (at !== step || when !== phase) return;
         process.stdout.write(`stopped ${shardId}\n`);
         standing += 1;
-        if (standing === stops.length - others.length) for (const go of others) go();
+        goOn();
         await new Promise(() => {});
       },
     };

@@ -77,9 +77,10 @@ function fenceCheck({ schema, shardId }: Moving, { from, to }: Pick<Passage, 'fr
 
 /**
  * Lets writers in on the new server, where the sequences go on behind those of the old copy, which were stopped. Nobody
- * reads the old one any more: that right ended with the fence.
+ * reads the old one any more: that right ended with the fence. All is made ready beside the publishing of the map and
+ * committed behind it, so that no server ever claims a shard that the map gives to another.
  */
-export async function openShard(moving: Moving, { from, to }: Passage): Promise<void> {
+export async function openShard(moving: Moving, { from, to }: Passage, published: Promise<unknown>): Promise<void> {
   const { schema } = moving;
   const { sequences = [] } = moving.objects;
   const stopped = await from.client.query<{ name: string; used: string | null }>(
@@ -89,10 +90,19 @@ export async function openShard(moving: Moving, { from, to }: Passage): Promise<
   const shut = await ownerOf(from, schema);
   const used = new Map(stopped.rows.map((row) => [row.name, row.used]));
   const shapes = sequences.map((shape) => ({ ...shape, used: used.get(shape.name) ?? null }));
-  await to.client.query('select hypervault.move_open($1, $2, $3, $4)', [
-    schema,
-    to.name,
-    shut!.epoch.toString(),
-    JSON.stringify(shapes),
-  ]);
+  // A mover that vanishes here must not keep the shard shut, nor other moves waiting for their slots.
+  await to.client.query(`begin; set local idle_in_transaction_session_timeout to '10s'`);
+  try {
+    await to.client.query('select hypervault.move_open($1, $2, $3, $4)', [
+      schema,
+      to.name,
+      shut!.epoch.toString(),
+      JSON.stringify(shapes),
+    ]);
+    await published;
+    await to.client.query('commit');
+  } catch (error) {
+    await to.client.query('rollback').catch(() => {});
+    throw error;
+  }
 }

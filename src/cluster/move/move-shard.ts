@@ -120,25 +120,21 @@ async function hand(moving: Moving, passage: Passage): Promise<void> {
   } else if ((await ownerOf(passage.to, schema))?.server !== passage.to.name) {
     await lastRowsArrived(moving, passage);
   }
-  // Side by side: who comes to the new server before it is open is asked to come again at once.
   const flip = async (): Promise<bigint> => {
     await moving.reached('flip', 'begun');
     const epoch = await flipMap(moving, passage, fenced?.map);
     await moving.reached('flip', 'acted');
     return epoch;
   };
-  const open = async (): Promise<void> => {
-    await moving.reached('open', 'begun');
-    await openShard(moving, passage);
-    await moving.reached('open', 'acted');
-  };
-  const outcomes = await Promise.allSettled([flip(), open()]);
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-  const [flipped] = outcomes;
-  const epoch = flipped.status === 'fulfilled' ? flipped.value : 0n;
+  await moving.reached('open', 'begun');
+  const flipped = flip();
+  const [published, opened] = await Promise.allSettled([flipped, openShard(moving, passage, flipped)]);
+  if (published.status === 'rejected') throw published.reason;
+  if (opened.status === 'rejected') throw opened.reason;
+  await moving.reached('open', 'acted');
   const pauseMs = fenced && performance.now() - fenced.since;
   await moving.reread();
-  for (const entry of entries) await journal.done(entry, { epoch: epoch.toString(), pauseMs });
+  for (const entry of entries) await journal.done(entry, { epoch: published.value.toString(), pauseMs });
   await assertOwner(moving, passage.to.name);
   moving.report('open', { pauseMs });
 }
