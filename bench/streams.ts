@@ -1,5 +1,5 @@
 // Appends, slice reads, live delivery and persistent subscriptions, beside message-db, emmett-postgresql and pg-boss on one
-// server with fsync on. The rivals are apart: run npm install in bench/rivals first; one that is missing is left out.
+// server with fsync on. The rivals are apart: npm ci in bench/rivals first; one that is missing is left out.
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

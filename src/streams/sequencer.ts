@@ -3,8 +3,6 @@ import type { RunOptions, Shards } from './shards.ts';
 
 /** A pass that gives so many positions is followed by another one. */
 const MAX_EVENTS = 20_000;
-/** Somebody else is passing: what we wrote may be too late for that pass, so look again soon. */
-const BUSY_MS = 4;
 /** After a failure the shard is looked at again so much later, and in any case by its readers' polls. */
 const FAILED_MS = 250;
 
@@ -16,6 +14,13 @@ const REST = 3;
 /** With somebody at the end of the shard in this process. */
 const REST_WATCHED = 0.5;
 const MAX_REST_MS = 10;
+/**
+ * When a pass had nothing to give, or somebody else was at it, other processes do the work: this one waits longer each
+ * time, so that sixteen processes together pass about as often as one would.
+ */
+const MIN_YIELD_MS = 4;
+const MAX_YIELD_MS = 32;
+const MAX_YIELD_WATCHED_MS = 8;
 
 /**
  * Runs the sequencing pass of one shard when there may be something to do: one at a time, one more when it was asked for
@@ -30,6 +35,7 @@ export class Sequencer {
   #pending = false;
   #timer: NodeJS.Timeout | undefined;
   #notBefore = 0;
+  #yieldMs = 0;
   /** The last position given, as far as known. */
   head = 0n;
   passes = 0;
@@ -65,7 +71,7 @@ export class Sequencer {
       const rows = await this.#shards.query('pass', this.shardId, statement, options);
       const { head, busy, more } = this.#took(rows[0]!);
       if (!busy && !more) return head;
-      if (busy) await new Promise((resolve) => setTimeout(resolve, BUSY_MS));
+      if (busy) await new Promise((resolve) => setTimeout(resolve, MIN_YIELD_MS));
     }
   }
 
@@ -99,11 +105,14 @@ export class Sequencer {
     this.#notBefore = started + this.#shards.options.passIntervalMs;
     try {
       const [rows] = await this.#shards.send('pass', this.shardId, [this.#statement()]);
-      const { busy, more } = this.#took(rows![0]!);
-      if (busy) return BUSY_MS;
-      if (more) this.#pending = true;
-      else this.#rest(started);
-      return 0;
+      const { given, busy, more } = this.#took(rows![0]!);
+      if (more && !busy) {
+        this.#pending = true;
+        return 0;
+      }
+      this.#rest(performance.now() - started, given === 0);
+      // What we wrote may be too late for the pass under way.
+      return busy ? this.#yieldMs : 0;
     } catch (error) {
       const kind = failureKind(error);
       this.#shards.options.logger?.debug({ shardId: this.shardId, error }, 'a sequencing pass failed');
@@ -112,10 +121,13 @@ export class Sequencer {
     }
   }
 
-  #rest(started: number): void {
-    const now = performance.now();
-    const rest = (now - started) * (this.#isWatched() ? REST_WATCHED : REST);
-    this.#notBefore = Math.max(this.#notBefore, now + Math.min(rest, MAX_REST_MS));
+  /** @param tookMs - how long the last pass took */
+  #rest(tookMs: number, inVain: boolean): void {
+    const watched = this.#isWatched();
+    const mostMs = watched ? MAX_YIELD_WATCHED_MS : MAX_YIELD_MS;
+    this.#yieldMs = inVain ? Math.min(Math.max(this.#yieldMs * 2, MIN_YIELD_MS), mostMs) : 0;
+    const restMs = Math.min(tookMs * (watched ? REST_WATCHED : REST), MAX_REST_MS);
+    this.#notBefore = Math.max(this.#notBefore, performance.now() + Math.max(restMs, this.#yieldMs));
   }
 
   #statement(): { text: string; values: unknown[] } {
@@ -123,13 +135,18 @@ export class Sequencer {
     return { text: `select given, head, more, busy from ${schema}.hv_sequence($1)`, values: [MAX_EVENTS] };
   }
 
-  #took([given, head, more, busy]: (string | null)[]): { head: bigint; more: boolean; busy: boolean } {
+  #took([given, head, more, busy]: (string | null)[]): {
+    given: number;
+    head: bigint;
+    more: boolean;
+    busy: boolean;
+  } {
     this.passes += 1;
     const now = BigInt(head!);
     if (now > this.head) {
       this.head = now;
       this.#onHead(now, Number(given));
     }
-    return { head: now, more: more === 't', busy: busy === 't' };
+    return { given: Number(given), head: now, more: more === 't', busy: busy === 't' };
   }
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Cursor, Datastore } from '../core/index.ts';
 import { AbortedError, ClosedError } from '../errors.ts';
 import { Backoff } from '../internal/backoff.ts';
@@ -34,6 +35,8 @@ export class Shards {
   constructor(datastore: Datastore, options: ResolvedStreamsOptions) {
     this.#datastore = datastore;
     this.options = options;
+    // Everything that waits listens to it: many at once are no leak.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   get datastore(): Datastore {

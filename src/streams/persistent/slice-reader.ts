@@ -76,13 +76,16 @@ export class SliceReader {
     const { slices: count } = this.#sql.group;
     const request = { after, upto, max, slices: { count, wanted: [...behind.keys()] } };
     const page = await readSource(this.#shards, this.#sql.shardId, this.#source, request, this.#options);
+    // A slice that is to be given back, or lost, while the page was read: its events are left to the next owner, and its
+    // position must not pass by them.
+    const kept = new Map([...behind].filter(([, { lost, shed }]) => !lost && !shed));
     const events: SliceEvent[] = [];
     for (const event of page.events) {
-      const slice = behind.get(count === 1 ? 0 : sliceOf(event.streamId, count));
-      if (slice !== undefined && !slice.lost && !slice.shed) events.push({ ...event, slice });
+      const slice = kept.get(count === 1 ? 0 : sliceOf(event.streamId, count));
+      if (slice !== undefined) events.push({ ...event, slice });
     }
     const done = (): void => {
-      for (const slice of behind.values()) slice.readTo = page.scannedTo;
+      for (const slice of kept.values()) slice.readTo = page.scannedTo;
     };
     return { events, done, more: page.scannedTo > after };
   }

@@ -42,7 +42,8 @@ export class SliceSet {
     for (const slice of [...this]) {
       const lease = owned.get(slice.slice);
       if (lease === undefined || lease.term !== slice.term) this.lose(slice);
-      else slice.shed = lease.shed;
+      // For good: what was withheld of it is dealt out by its next owner, even when that is this consumer again.
+      else if (lease.shed) slice.shed = true;
     }
     for (const lease of leases) {
       if (this.#slices.has(lease.slice) || lease.shed) continue;
