@@ -28,6 +28,7 @@ export async function copyRows(moving: Moving): Promise<{ tables: number }> {
     moving.report('copy', progress);
     if (progress.tables.done === progress.tables.total) return { tables: progress.tables.total };
     await assertNotStalled(moving, moving.forward);
+    await moving.journal.beat(moving.row.id);
     await sleep(LOOK_EVERY_MS, { signal, what: 'the copy of a shard' });
   }
 }

@@ -25,11 +25,8 @@ export interface PreflightOrder {
 /** Everything that stands against a move, found without changing anything. Empty when nothing does. */
 export async function preflight(order: PreflightOrder): Promise<PreflightProblem[]> {
   const { source, target, schema } = order;
-  const [from, to, shard] = await Promise.all([
-    surveyMoveServer(source, schema),
-    surveyMoveServer(target, schema),
-    surveyMoveShard(source.client, schema),
-  ]);
+  const [from, to] = await Promise.all([surveyMoveServer(source, schema), surveyMoveServer(target, schema)]);
+  const shard = await surveyMoveShard(source.client, schema);
   const missingRoles = await rolesMissing(target.client, shard.roles);
   return [...serverProblems(order, from, to), ...shardProblems(order, from, shard, missingRoles)];
 }
