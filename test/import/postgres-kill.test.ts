@@ -86,3 +86,45 @@ it('goes on when the source is killed and started again', { timeout: 90_000 }, a
   await load.stop();
   await expectEverything(f);
 });
+
+it('keeps the shards of two servers right when it is killed between their commits, also in a large transaction', {
+  timeout: 90_000,
+}, async () => {
+  const f = await postgresFixture(server(), {
+    shards: true,
+    extra: `create table account (tenant_id int, id int, n bigint, big text, primary key (tenant_id, id));
+      alter table account alter big set storage external; alter table account replica identity full;
+      insert into account select n % 50, n, 0, repeat('big ' || n, 700) from generate_series(1, 2000) n`,
+    source: { shard_by: 'tenant_id', replay_max_rows: 200 },
+  });
+  await f.init();
+  let stopping = false;
+  let seed = 9;
+  const random = (below: number): number => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return Math.floor((seed / 2_147_483_648) * below);
+  };
+  const load = (async () => {
+    for (let n = 0; !stopping; n++) {
+      // Rows move between tenants, all of them change at times, large values stay
+      const moved = `update account set tenant_id = ${random(50)} where id = ${random(2000) + 1}`;
+      const gone = `delete from account where id = ${random(2000) + 1}`;
+      const fresh = `insert into account values (${random(50)}, ${10_000 + n}, 1, 'new')`;
+      const all = n % 40 === 0 ? '; update account set n = n + 1' : '';
+      await f.source(
+        `begin; ${moved}; ${gone}; ${fresh}; update account set n = n + 1 where tenant_id = 7${all}; commit`,
+      );
+    }
+  })();
+  for (let kill = 0; kill < KILLS; kill++) {
+    const replica = startReplicaProcess(f.config, 'start');
+    await waitFor(() => replica.lines.length > 2, { timeoutMs: 20_000, what: 'the replica applying' });
+    await new Promise((resolve) => setTimeout(resolve, (kill * 61) % 200));
+    await replica.kill();
+  }
+  stopping = true;
+  await load;
+  const { tables } = await f.engine.verify('shop');
+  expect(tables).toMatchObject([{ state: 'equal', reason: null, differences: [], misplaced: [] }]);
+  expect(await f.rows('select message from hypervault.import_error')).toEqual([]);
+});

@@ -30,6 +30,8 @@ export interface PostgresColumn {
   readonly typmod: number;
   /** A generated column that is computed when it is read. */
   readonly virtual: boolean;
+  /** Whether a large value of it is stored apart, and so not repeated in the log when it stays. */
+  readonly large: boolean;
   /** The value that rows older than the column show, as text; `null` when they show NULL. */
   readonly missing: string | null;
 }

@@ -16,7 +16,7 @@ export async function reviewTables(
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
   for (const table of tables) {
-    problems.push(...identityProblems(table, setsIdentity), ...uniqueWarnings(table));
+    problems.push(...identityProblems(table, setsIdentity), ...moveWarnings(table), ...uniqueWarnings(table));
     for (const key of table.source.foreignKeys)
       problems.push(...(await foreignKeyProblems(client, table, key, tables)));
   }
@@ -52,6 +52,22 @@ function identityProblems(table: RoutedTable, setsIdentity: boolean): Problem[] 
       level: 'error',
       table: name,
       message: `${why}: run "${statement}", or let it be done with set_replica_identity (--set-replica-identity), give it a key that holds the routing column, or leave it out with skip_tables`,
+    },
+  ];
+}
+
+/** A row that moves takes its large values along only when the log repeats them. */
+function moveWarnings({ source, routing }: RoutedTable): Problem[] {
+  const { replicaIdentity, identityColumns } = source.postgres!;
+  if (routing.kind !== 'by' || replicaIdentity === 'full' || replicaIdentity === 'nothing') return [];
+  const columns = source.columns.filter(({ name, postgres }) => postgres!.large && !identityColumns.includes(name));
+  if (columns.length === 0 || needsFullIdentity({ source, routing })) return [];
+  const place = qualify(source.schema, source.name);
+  return [
+    {
+      level: 'warning',
+      table: qualifiedName(source),
+      message: `when the routing key of a row changes and a large value (over 2 kB, in ${columns.map(({ name }) => name).join(', ')}) stays, the table is set aside, for the log does not repeat the value; if that happens here, run "alter table ${place} replica identity full" first`,
     },
   ];
 }

@@ -128,6 +128,7 @@ function toColumn(row: Row): SourceColumn {
       typeOid: Number(row.type_oid),
       typmod: row.typmod as number,
       virtual: row.generated === 'v',
+      large: row.large as boolean,
       missing: (row.missing as (string | null)[] | null)?.[0] ?? null,
     },
   };

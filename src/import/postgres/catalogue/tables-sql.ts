@@ -26,7 +26,7 @@ select c.oid::int8 as oid, n.nspname as schema, c.relname as name, c.relkind = '
 export const COLUMNS_SQL = `
 select a.attrelid::int8 as table_oid, a.attnum, a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
        a.atttypid::int8 as type_oid, a.atttypmod as typmod, a.attnotnull as required,
-       a.attidentity as identity, a.attgenerated as generated,
+       a.attidentity as identity, a.attgenerated as generated, a.attstorage <> 'p' as large,
        pg_get_expr(d.adbin, d.adrelid) as expression,
        case when a.attcollation <> t.typcollation
             then (select format('%I.%I', n.nspname, l.collname)
