@@ -10,6 +10,7 @@ import {
   withPostSaveHook,
   withPreSaveHook,
 } from '../../src/kv/index.ts';
+import { hypervault } from '../support/cli.ts';
 import { rejection } from '../support/wait-for.ts';
 import { get, post, serveOnLoopback, type TestServer } from './support/raw-http.ts';
 
@@ -109,6 +110,23 @@ describe('in the library', () => {
     expect(asked).toEqual(['GET /-/who-am-i']);
     await rainer.close();
   });
+});
+
+test('on the command line: the change, or the refusal; nothing is saved', async () => {
+  const asked = (args: string[], stdin: string) => hypervault(['kv', '--url', server.url, ...args], { stdin });
+  const words = ['commit-value', 'limits', '2', '-m', 'why', '--dry-run'];
+  expect(await asked(words, '{"max":9}\n')).toMatchObject({
+    exitCode: 0,
+    stdout: '--- limits 1\n+++ limits 2\n@@ -1 +1 @@\n-{"max":5}\n+{"max":9}\n',
+  });
+  expect((await asked([...words, '--json'], '{}')).json()).toMatchObject([
+    { key: 'limits', version: 2, comment: 'why' },
+  ]);
+  const conflict = await asked(['commit-value', 'limits', '-m', 'why', '--dry-run'], '{}');
+  expect(conflict).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('HTTP Error 409') });
+  const prepared = "author: me\ncomment: ''\nversion: 2\n---\n{}\n";
+  expect((await asked(['commit', 'limits', '--dry-run'], prepared)).stdout).toContain('please say why');
+  await nothingWritten();
 });
 
 describe('pages of other origins', () => {
