@@ -79,12 +79,12 @@ test('0 lost, 0 twice: 16 writers, killed writers, killed consumers, a killed se
   const followers = [await follower(store), await follower(far.store)];
 
   const each = WRITERS / WRITING_PROCESSES;
-  const writers = new Processes('writer.ts', (life) => [
+  const writers = new Processes('writer-process.ts', (life) => [
     JSON.stringify(life % 2 === 0 ? proxied : direct),
     `p${life}`,
     String(each),
   ]);
-  const consumers = new Processes('consumer.ts', (life) => [
+  const consumers = new Processes('consumer-process.ts', (life) => [
     JSON.stringify(life % 2 === 0 ? proxied : direct),
     `c${life}`,
   ]);
