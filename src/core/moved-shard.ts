@@ -12,10 +12,12 @@ const MOVED = new Set<string | undefined>([
   SQLSTATE.insufficientPrivilege,
 ]);
 
-/** Pauses between looks at the map while a shard is handed over: it takes some 20 ms, and all programs look. */
-const LOOK_MS = [5, 8, 12, 20, 30, 50, 100];
+/** Longest pauses between looks at the map while a shard is handed over; a map that follows its source comes earlier. */
+const LOOK_MS = [8, 15, 30, 60, 100];
+/** How long a new server needs to open a shard that the map gives it already. */
+const OPENING_MS = 5;
 /** Looks before a sequence that gives nothing more is taken for one that is really used up: half a second. */
-const SEQUENCE_LOOKS = 10;
+const SEQUENCE_LOOKS = 8;
 
 /** Whether an error may mean that the shard lives elsewhere by now. */
 export function mayHaveMoved(error: unknown): boolean {
@@ -80,6 +82,19 @@ export class MapFollower {
     return this.#asking;
   }
 
+  /** Waits for the next map that the source has by itself, at most this long. */
+  #changedWithin(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const over = (): void => {
+        clearTimeout(timer);
+        forget();
+        resolve();
+      };
+      const timer = setTimeout(over, ms);
+      const forget = this.#source.changed(over);
+    });
+  }
+
   /**
    * Waits until a call that met a fence on `server` can be sent again: the map names another server, or it names this one
    * and the fence is about to go, as on the new server in the moment before it is opened.
@@ -94,8 +109,11 @@ export class MapFollower {
       const unsure = fence.server === undefined && look > SEQUENCE_LOOKS;
       // A map that never changes will not name another server.
       if (map.epoch === 0n || Date.now() > until || unsure) return false;
-      await sleep(LOOK_MS[Math.min(look, LOOK_MS.length - 1)]!, { what: 'a shard that is being moved' });
-      if (fence.server === server || (fence.server !== undefined && map.epoch > fence.epoch)) return true;
+      if (fence.server === server || (fence.server !== undefined && map.epoch > fence.epoch)) {
+        await sleep(OPENING_MS, { what: 'a shard that is being opened' });
+        return true;
+      }
+      await this.#changedWithin(LOOK_MS[Math.min(look, LOOK_MS.length - 1)]!);
     }
   }
 }

@@ -7,7 +7,7 @@ import { MARKER_TABLE } from './names.ts';
 import type { Party } from './parties.ts';
 
 /** From here on a subscription can leave out what came by replication itself. */
-const ORIGIN_VERSION = 160_000;
+export const ORIGIN_VERSION = 160_000;
 
 /** Makes the table that carries the marker; its one row comes with the copy, or is made here at the source. */
 export async function makeMarkerTable({ client }: Party, schema: string, withRow: boolean): Promise<void> {

@@ -15,7 +15,7 @@ import { makeSkeleton } from './skeleton.ts';
 import type { MoveStep } from './steps.ts';
 import { assertSameStructure } from './structure.ts';
 import { verifyCopies } from './verify-step.ts';
-import { turnAround } from './way-back.ts';
+import { skipWhatCame, turnAround } from './way-back.ts';
 
 /** Takes a shard to its new server, from wherever an earlier run has left it, up to the way back. */
 export async function moveForward(moving: Moving): Promise<void> {
@@ -113,13 +113,15 @@ async function hand(moving: Moving, passage: Passage): Promise<void> {
     entries.push(await journal.begin(row.id, step));
   }
   let fenced: Fenced | undefined;
+  const opened = shut !== undefined && (await ownerOf(passage.to, schema))?.server === passage.to.name;
   if (shut === undefined) {
     await moving.reached('pause', 'begun');
     fenced = await pauseAndFence(moving, passage);
     await moving.reached('fence', 'acted');
-  } else if ((await ownerOf(passage.to, schema))?.server !== passage.to.name) {
+  } else if (!opened) {
     await lastRowsArrived(moving, passage);
   }
+  if (!opened && passage.link === moving.links.forward) await skipWhatCame(passage.to, moving.links.back);
   const flip = async (): Promise<bigint> => {
     await moving.reached('flip', 'begun');
     const epoch = await flipMap(moving, passage, fenced?.map);
@@ -128,9 +130,9 @@ async function hand(moving: Moving, passage: Passage): Promise<void> {
   };
   await moving.reached('open', 'begun');
   const flipped = flip();
-  const [published, opened] = await Promise.allSettled([flipped, openShard(moving, passage, flipped)]);
+  const [published, opening] = await Promise.allSettled([flipped, openShard(moving, passage, flipped)]);
   if (published.status === 'rejected') throw published.reason;
-  if (opened.status === 'rejected') throw opened.reason;
+  if (opening.status === 'rejected') throw opening.reason;
   await moving.reached('open', 'acted');
   const pauseMs = fenced && performance.now() - fenced.since;
   await moving.reread();

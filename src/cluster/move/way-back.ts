@@ -1,5 +1,6 @@
-import { dropSlots, enableSubscription, subscribe, unpublish, unsubscribe } from './links.ts';
+import { dropSlots, enableSubscription, ORIGIN_VERSION, subscribe, unpublish, unsubscribe } from './links.ts';
 import type { Moving } from './moving.ts';
+import type { Party } from './parties.ts';
 
 /**
  * After the flip: the stream to the target ends, and one from the target to the source begins, through the fence that
@@ -12,6 +13,23 @@ export async function turnAround(moving: Moving): Promise<void> {
   if (!options.wayBack) return;
   await subscribe(source, target, links.back, { copy: false });
   await enableSubscription(source, links.back);
+}
+
+/**
+ * Before Postgres 16 a subscription can't leave out what came by replication itself: the slot for the way back is taken
+ * past it, when the last row has come and before anybody writes there. Later servers have nothing to do.
+ */
+export async function skipWhatCame({ client }: Party, link: string): Promise<void> {
+  const { rows } = await client.query<{ version: number }>(
+    `select current_setting('server_version_num')::integer as version`,
+  );
+  if (rows[0]!.version >= ORIGIN_VERSION) return;
+  // What was applied may not be on disk yet, and a slot goes no further than that: this commit takes it there.
+  await client.query(`select pg_logical_emit_message(true, 'hypervault', '')`);
+  await client.query(
+    `select pg_replication_slot_advance(slot_name, pg_current_wal_flush_lsn()) from pg_replication_slots where slot_name = $1`,
+    [link],
+  );
 }
 
 /** Ends the stream to the target: subscription, then slot, then publication. */
