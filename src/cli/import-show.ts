@@ -111,6 +111,9 @@ function printDetails(details: SourceDetails, { output }: CliContext): void {
       `tables: ${followed} followed, ${copying} being copied, ${aside} set aside; ${row.consistent ? 'consistent' : 'not consistent yet'}`,
       `replayed: ${row.replayed.changes} changes, ${row.replayed.transactions} transactions, ${row.replayed.statements} statements`,
       `read: ${row.readPosition ?? 'nothing yet'}, lag ${row.readLagMs ?? '?'} ms; replay: ${row.replayPosition ?? 'nothing yet'}, lag ${row.replayLagMs ?? '?'} ms`,
+      ...(row.retained === null
+        ? []
+        : [`log kept for us: ${(Number(row.retained.bytes) / 2 ** 20).toFixed(0)} MiB, ${row.retained.state}`]),
       `maintenance: last ${row.lastMaintenance?.toISOString() ?? 'never'}, next ${row.nextMaintenance?.toISOString() ?? 'by hand'}`,
       ...row.setAside.map(({ table, reason }) => `set aside: ${table}: ${reason ?? ''}`),
       ...row.altered.map(

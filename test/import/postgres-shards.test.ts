@@ -116,6 +116,7 @@ it('cleans up behind itself: drop-source takes slot and publication away', async
   const slots = (): Promise<unknown[]> =>
     f.source('select slot_name from pg_replication_slots where database = current_database()');
   expect(await slots()).toHaveLength(1);
+  expect((await f.engine.showStatus('shop')).retained).toMatchObject({ state: 'reserved' });
   const stop = await f.start();
   await stop();
   await f.engine.dropSource('shop');

@@ -3,6 +3,8 @@ import { type PositionRow, readPosition } from '../catalogue/position-rows.ts';
 import { type Direction, getSource, listSources, type SourceRow, type SourceStatus } from '../catalogue/source-rows.ts';
 import { listTables } from '../catalogue/table-rows.ts';
 import { qualifiedName } from '../model/source-table.ts';
+import type { LogRetention } from '../source/import-source.ts';
+import { backSource } from '../way-back/replicate-back.ts';
 import { serversOf } from '../workers/load-tables.ts';
 import type { EngineContext } from './context.ts';
 
@@ -37,6 +39,8 @@ export interface SourceDetails extends SourceStatusReport {
   readonly lastMaintenance: Date | null;
   readonly nextMaintenance: Date | null;
   readonly replayed: { readonly changes: bigint; readonly transactions: bigint; readonly statements: bigint };
+  /** How much of its log the source (after the switch: a server of the target) keeps for us; `null` when it cannot tell. */
+  readonly retained: LogRetention | null;
   /** Statements of the source that were not understood. */
   readonly unknownStatements: number;
   readonly setAside: readonly { readonly table: string; readonly reason: string | null }[];
@@ -69,6 +73,7 @@ export async function showSourceStatus(context: EngineContext, name: string): Pr
       transactions: positions.reduce((most, { transactions }) => (transactions > most ? transactions : most), 0n),
       statements: positions.reduce((most, { statements }) => (statements > most ? statements : most), 0n),
     },
+    retained: await retentionOf(context, source),
     unknownStatements: await unknownStatements(context, source),
     setAside: rows
       .filter(({ state }) => state === 'aside')
@@ -120,6 +125,24 @@ async function positionsOf(context: EngineContext, source: SourceRow): Promise<P
     servers.map((server) => context.servers.with(server, (client) => readPosition(client, source.key))),
   );
   return rows.filter((row) => row !== null);
+}
+
+/** The most that any server keeps. A source that is away tells nothing. */
+async function retentionOf(context: EngineContext, source: SourceRow): Promise<LogRetention | null> {
+  const config = context.config.sources.get(source.name);
+  if (config?.kind !== 'pgsql') return null;
+  try {
+    const readers =
+      source.direction === 'reverse'
+        ? serversOf(context, config).map((server) => backSource({ context, config }, server))
+        : [await context.openSource(config)];
+    const kept = await Promise.all(
+      readers.map(async (reader) => (await reader.retention?.().finally(() => reader.close())) ?? null),
+    );
+    return kept.reduce((most, one) => (one !== null && (most === null || one.bytes > most.bytes) ? one : most), null);
+  } catch {
+    return null;
+  }
 }
 
 async function unknownStatements(context: EngineContext, source: SourceRow): Promise<number> {

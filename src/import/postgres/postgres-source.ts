@@ -6,7 +6,7 @@ import type { MappingOptions } from '../mapping/map-table.ts';
 import type { Position } from '../model/position.ts';
 import type { SourceTable } from '../model/source-table.ts';
 import type { TargetTable } from '../model/target-table.ts';
-import type { ChangeStream, FollowOptions, ImportSource, RoutedTable } from '../source/import-source.ts';
+import type { ChangeStream, FollowOptions, ImportSource, LogRetention, RoutedTable } from '../source/import-source.ts';
 import type { Snapshot } from '../source/snapshot.ts';
 import { readTables } from './catalogue/read-tables.ts';
 import { lsnPosition, parseLsn } from './lsn.ts';
@@ -16,6 +16,7 @@ import { dropSlotAndPublication, ensureSlot, publishTables } from './publication
 import { ChangeReader } from './replication/change-reader.ts';
 import { RelationFollower } from './replication/relation-follower.ts';
 import { WalStream } from './replication/wal-stream.ts';
+import { RetentionWatch, readRetention } from './retention.ts';
 import { identityStatement, reviewTables } from './review-tables.ts';
 import { explain, SourceServer } from './session.ts';
 import { openSnapshot } from './snapshot.ts';
@@ -88,6 +89,10 @@ export class PostgresSource implements ImportSource {
 
   forget(): Promise<void> {
     return this.#with((client) => dropSlotAndPublication(client, this.#options.slot));
+  }
+
+  retention(): Promise<LogRetention | null> {
+    return this.#with((client) => readRetention(client, this.#options.slot));
   }
 
   connect(): Promise<Client> {
@@ -164,9 +169,15 @@ export class PostgresSource implements ImportSource {
       heartbeatMs,
     });
     reader.flow.control(stream);
+    const watch = new RetentionWatch((message) => events.warn?.(message));
     // Whether the reader is at the end of the log is told by where the log ended a moment ago
     const asking = setInterval(
       () => {
+        if (watch.isDue)
+          this.retention().then(
+            (kept) => watch.look(kept),
+            () => {},
+          );
         this.#with(flushedPlace).then(
           (place) => {
             mark = place;

@@ -25,6 +25,13 @@ export interface FollowOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What a source keeps of its log because we have not read it yet. */
+export interface LogRetention {
+  readonly bytes: bigint;
+  /** `reserved`, `extended`, `unreserved` (about to be thrown away) or `lost`, as `pg_replication_slots` says. */
+  readonly state: string;
+}
+
 /** A table with where its rows go. */
 export interface RoutedTable {
   readonly source: SourceTable;
@@ -57,6 +64,8 @@ export interface ImportSource {
   prepare?(tables: readonly RoutedTable[], options: { readonly exact: boolean }): Promise<void>;
   /** Takes away what was made on the source. */
   forget?(): Promise<void>;
+  /** How much of its log the source keeps for us; `null` when it keeps none on our account. */
+  retention?(): Promise<LogRetention | null>;
   /** A session on the source, the caller's to end; only where the source is Postgres too. */
   connect?(): Promise<Client>;
   mapTable(table: SourceTable, schema: string, options: MappingOptions): TargetTable;

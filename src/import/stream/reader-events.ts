@@ -8,6 +8,8 @@ export interface ReaderEvents {
   setAside(table: FollowedTable, reason: string, details: { readonly sql?: string; readonly position?: string }): void;
   /** A statement of the source that is no row change, and what was made of it. */
   statement(entry: StatementEntry): void;
+  /** Something about the source that a person should hear of. */
+  warn?(message: string): void;
   /** The source has nothing more for now: the reader is at the end of its log. */
   caughtUp(): void;
   /** A batch that ends with a whole transaction goes to the applier. */

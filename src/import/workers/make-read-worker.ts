@@ -38,6 +38,10 @@ export async function readWorkerOf(parts: ReplicaParts, options: ReadingOptions)
           notes.setAside(table, reason, { phase: 'read', ...details });
         },
         statement: (entry) => notes.statement(entry),
+        warn: (message) => {
+          context.log.warn(`${config.name}: ${message}`);
+          context.notifier.notify({ level: 'warning', source: config.name, message });
+        },
         caughtUp: () => reporter.caughtUp(),
         handedOver: (batch) => {
           tables.keep();
