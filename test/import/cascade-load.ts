@@ -98,6 +98,7 @@ export function startCascadeLoad(
       case 10:
         return `update ignore tag set owner_id = ${owner()}, label = 'l${some}' where id = ${random(200) + 1}`;
       case 11:
+        return `replace into owner values (${owner()}, 'r${some}')`;
       case 12:
         return `insert ignore into owner values (${owner()}, 'o${some}')`;
       case 13:

@@ -5,11 +5,9 @@ import { qualify } from '../apply/table-sql.ts';
 import { deleteChunks } from '../catalogue/chunk-rows.ts';
 import { noteError } from '../catalogue/error-rows.ts';
 import { deleteLog } from '../catalogue/log-rows.ts';
-import { noteLostView } from '../catalogue/lost-views.ts';
-import { putStructure, readPosition, setPosition } from '../catalogue/position-rows.ts';
-import { inTransaction } from '../catalogue/servers.ts';
+import { readPosition } from '../catalogue/position-rows.ts';
 import { type SourceRow, setConsistency } from '../catalogue/source-rows.ts';
-import { listTables, putTable, setCopied, setTableState, type TableRow } from '../catalogue/table-rows.ts';
+import { listTables, putTable, setCopied, setTableState } from '../catalogue/table-rows.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { loadingSchema } from '../mapping/names.ts';
 import type { Position } from '../model/position.ts';
@@ -17,16 +15,16 @@ import { qualifiedName } from '../model/source-table.ts';
 import type { TargetIndex } from '../model/target-table.ts';
 import { earliest, latest, TableCopy } from '../snapshot/copy-job.ts';
 import { copyTables } from '../snapshot/copy-tables.ts';
-import { fillKeptTables } from '../snapshot/fill-kept-tables.ts';
-import { dropLoadingSchemas, prepareTarget } from '../snapshot/prepare-target.ts';
+import { prepareTarget } from '../snapshot/prepare-target.ts';
 import { type CopyProgress, ProgressMeter } from '../snapshot/progress.ts';
-import { swapTables } from '../snapshot/swap-tables.ts';
 import type { ImportSource } from '../source/import-source.ts';
 import { routerOf, serversOf } from '../workers/load-tables.ts';
 import { messageOf } from '../workers/message-of.ts';
 import { syncRemedy } from '../workers/statement-host.ts';
 import type { EngineContext } from './context.ts';
-import type { PlannedTable, Survey } from './survey.ts';
+import { isSamePlan } from './same-plan.ts';
+import type { Survey } from './survey.ts';
+import { takePlaces } from './take-places.ts';
 
 export interface CopySourceOptions {
   readonly signal?: AbortSignal | undefined;
@@ -87,7 +85,13 @@ export class SourceCopy {
     }
     const pending = await this.#copyRows(openSource, copies, isPart);
     const good = copies.filter(({ failure }) => failure === null);
-    await this.#takePlaces(good, isPart);
+    const start = good.length === 0 ? this.#begun! : earliest(good.flatMap((copy) => copy.positions()));
+    const servers = isPart ? this.#serversOf(good) : serversOf(this.#context, this.#config);
+    await takePlaces(this.#context, this.#config, this.#source, {
+      copies: good,
+      servers,
+      start: isPart ? null : start,
+    });
     await this.#finish(good, pending, isPart);
     return {
       tables: copies.map(({ name, rows, failure }) => ({ table: name, rows, failure })),
@@ -108,7 +112,7 @@ export class SourceCopy {
       for (const planned of survey.tables) {
         const old = known.get(qualifiedName(planned.source));
         const goesOn =
-          resume && old !== undefined && old.state === 'copying' && old.chunks !== null && isSame(old, planned);
+          resume && old !== undefined && old.state === 'copying' && old.chunks !== null && isSamePlan(old, planned);
         const row = goesOn ? old : await putTable(client, this.#source, planned);
         if (goesOn) keep.add(row.id);
         result.push(new TableCopy(row, routerOf(this.#context, this.#config, row)));
@@ -222,48 +226,6 @@ export class SourceCopy {
     });
   }
 
-  /** On each server all tables take their places in one transaction, together with the position to read on from. */
-  async #takePlaces(copies: readonly TableCopy[], isPart: boolean): Promise<void> {
-    const start = copies.length === 0 ? this.#begun! : earliest(copies.flatMap((copy) => copy.positions()));
-    const servers = isPart ? this.#serversOf(copies) : serversOf(this.#context, this.#config);
-    for (const server of servers) {
-      await this.#context.servers.with(server, async (client) => {
-        const tables = copies.map(({ row, router }) => ({
-          target: row.target,
-          destinations: router.destinations.filter((destination) => destination.server === server),
-        }));
-        const lost = await inTransaction(client, async () => {
-          const { lockTimeoutMs, grantSelectTo, keepExistingSchema } = this.#config;
-          const views = keepExistingSchema ? [] : await swapTables(client, tables, { lockTimeoutMs, grantSelectTo });
-          if (keepExistingSchema) await fillKeptTables(client, this.#source.key, tables, { lockTimeoutMs });
-          for (const { row } of copies) {
-            await putStructure(client, this.#source.key, {
-              tableId: row.id,
-              version: row.version,
-              source: row.source,
-              target: row.target,
-            });
-          }
-          if (!isPart) await setPosition(client, this.#source.key, start);
-          await deleteChunks(
-            client,
-            this.#source.key,
-            copies.map(({ row }) => row.id),
-          );
-          return views;
-        });
-        for (const { view, reason } of lost) {
-          this.#context.log.error(
-            `${this.#config.name}: the view ${view.schema}.${view.name} no longer fits: ${reason}`,
-          );
-          await this.#context.control((control) => noteLostView(control, view, reason));
-        }
-        const schemas = new Set(tables.flatMap(({ destinations }) => destinations.map(({ schema }) => schema)));
-        await dropLoadingSchemas(client, schemas);
-      });
-    }
-  }
-
   async #finish(
     copies: readonly TableCopy[],
     pending: ReadonlyMap<number, readonly TargetIndex[]>,
@@ -301,23 +263,3 @@ const EMPTY = {
   comment: '',
   remarks: [],
 } as const;
-
-/** Whether a table is still the one whose copy was begun: estimates may differ. */
-function isSame(row: TableRow, planned: PlannedTable): boolean {
-  const bare = ({ estimatedRows: _, estimatedBytes: __, nextNumber: ___, ...rest }: PlannedTable['source']): unknown =>
-    rest;
-  return (
-    canonical(bare(row.source)) === canonical(bare(planned.source)) &&
-    canonical(row.target) === canonical(planned.target) &&
-    canonical(row.routing) === canonical(planned.routing)
-  );
-}
-
-/** JSON with sorted keys: jsonb does not keep their order. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, item: unknown) =>
-    typeof item === 'object' && item !== null && !Array.isArray(item)
-      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : item,
-  );
-}

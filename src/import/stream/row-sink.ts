@@ -1,28 +1,23 @@
-import { isNullField, unescapeField } from '../copy-text/fields.ts';
+import { unescapeField } from '../copy-text/fields.ts';
 import { settleLine } from '../mapping/settle-values.ts';
 import type { Destination } from '../route/router.ts';
 import type { AlteredValue, Batch, RowEntry } from './batch.ts';
+import { CascadeNotes, type RowKeys } from './cascade-notes.ts';
 import { fillUnchanged } from './fill-unchanged.ts';
-import type { FollowedTable } from './followed-table.ts';
+import { findFields, keyText, NO_KEYS, tuple } from './line-fields.ts';
 import type { LineLayout } from './line-layout.ts';
-import { PendingCascades, type RowChange } from './pending-cascades.ts';
-
-const TAB = 0x09;
 
 /** Decodes the next row image to the end of the batch's lines and tells where each field ends. */
 export type DecodeRow = () => Int32Array;
 
 /** A row image in the batch: where its line is, its key, and where it goes. */
-interface PlacedRow {
+interface PlacedRow extends RowKeys {
   readonly start: number;
   readonly end: number;
   readonly key: string;
   readonly destinations: readonly Destination[];
   /** Whether the copied rows do not show this change yet. */
   readonly isNews: boolean;
-  /** Keys that other tables refer to, and those it refers to others with, in the layout's order. */
-  readonly references: readonly (string | null)[];
-  readonly foreignKeys: readonly (string | null)[];
   /** Whether values are missing that did not change. */
   readonly isPartial: boolean;
 }
@@ -34,12 +29,8 @@ interface PlacedRow {
 export class RowSink {
   /** Where the source transaction in hand begins. */
   transactionStart = 0n;
-  /** Whether the session of the source checked foreign keys, and so let them change children. */
-  foreignKeys = true;
-  /** Called with a table whose rows a foreign key changes in a way that cannot be followed. */
-  onUnfollowable: (table: FollowedTable, reason: Error) => void = () => {};
+  readonly cascades = new CascadeNotes();
   readonly #applied: ReadonlyMap<string, bigint>;
-  #pending: PendingCascades | undefined;
 
   /**
    * @param applied - how far each server is, when they are not all at the place where reading begins: after a crash
@@ -63,7 +54,7 @@ export class RowSink {
     const row = this.#place(batch, layout, decode, true);
     batch.changes += 1;
     if (!row.isNews || layout.table.skipEvents.has('insert')) return;
-    this.#keepOrder(batch, layout, 'insert', null, row);
+    this.cascades.keepOrder(batch, layout, 'insert', null, row);
     this.#appear(batch, layout, row);
   }
 
@@ -72,11 +63,11 @@ export class RowSink {
     const row = this.#place(batch, oldLayout, decodeOld, false);
     batch.changes += 1;
     if (row.isNews && !layout.table.skipEvents.has('delete')) {
-      this.#keepOrder(batch, layout, 'delete', row, null);
+      this.cascades.keepOrder(batch, layout, 'delete', row, null);
       this.#vanish(batch, layout, row);
     }
     if (layout.key.length > 0) batch.lines.length = row.start;
-    this.#cascade(batch, layout, row, null);
+    this.cascades.note(batch, layout, this.transactionStart, row, null);
   }
 
   /** @param oldLayout - of the old image, of which only some columns are decoded */
@@ -88,10 +79,10 @@ export class RowSink {
     let lacks: string | undefined;
     if (row.isPartial) [row, lacks] = this.#complete(batch, layout, old, row);
     if (!layout.table.skipEvents.has('update')) {
-      this.#keepOrder(batch, layout, 'update', old, row);
+      this.cascades.keepOrder(batch, layout, 'update', old, row);
       this.#replace(batch, layout, old, row, lacks);
     }
-    this.#cascade(batch, layout, old, row);
+    this.cascades.note(batch, layout, this.transactionStart, old, row);
   }
 
   #replace(batch: Batch, layout: LineLayout, old: PlacedRow, row: PlacedRow, lacks?: string): void {
@@ -142,7 +133,7 @@ export class RowSink {
   }
 
   #appear(batch: Batch, { table, columns, key }: LineLayout, row: PlacedRow): void {
-    const replaces = this.#pendingIn(batch)?.affects(table) ?? false;
+    const replaces = this.cascades.affects(batch, table);
     for (const destination of row.destinations) {
       if (this.hasApplied(destination.server)) continue;
       const changes = batch.changesOf(table, destination, columns);
@@ -158,59 +149,6 @@ export class RowSink {
       if (key.length === 0) changes.count(row.key, row.start, row.end, -1);
       else changes.remove(row.key);
     }
-  }
-
-  /** Begins a new round when the change must not be mixed with the cascades that wait at the end of this one. */
-  #keepOrder(
-    batch: Batch,
-    { table, cascades }: LineLayout,
-    kind: RowChange['kind'],
-    old: PlacedRow | null,
-    row: PlacedRow | null,
-  ): void {
-    if (cascades === null) return;
-    const pending = this.#pendingIn(batch);
-    if (pending === undefined) return;
-    const references = cascades.references.map(({ id }, index) => ({
-      id,
-      old: old?.references[index] ?? null,
-      new: row?.references[index] ?? null,
-    }));
-    const foreignKeys = cascades.foreignKeys.flatMap(({ id }, index) => {
-      const value = row?.foreignKeys[index] ?? null;
-      return value === null ? [] : [{ id, value }];
-    });
-    if (pending.conflicts({ table, kind, references, foreignKeys })) batch.beginRound();
-  }
-
-  /** Notes what foreign keys do to the children of a row that went away, or whose key changed. */
-  #cascade(batch: Batch, { table, cascades }: LineLayout, old: PlacedRow, row: PlacedRow | null): void {
-    if (cascades === null || !this.foreignKeys) return;
-    for (const [index, { columns }] of cascades.references.entries()) {
-      const [was, is] = [old.references[index] ?? null, row?.references[index] ?? null];
-      if (was === null || was === is) continue;
-      const { reached, problems } = cascades.reach.of(table.id, columns, row === null ? 'delete' : 'update');
-      if (reached.length === 0) continue;
-      const at = this.transactionStart;
-      for (const problem of problems) {
-        if (at < problem.from || (problem.to !== null && at >= problem.to)) continue;
-        this.onUnfollowable(problem.table, new Error(problem.reason));
-      }
-      let pending = this.#pendingIn(batch);
-      if (pending === undefined) {
-        const last = batch.rounds.at(-1);
-        const round = last?.kind === 'rows' && last.cascades === null ? last : batch.beginRound();
-        pending = new PendingCascades(round, cascades.reach.links.all);
-        this.#pending = pending;
-      }
-      pending.add(table.id, columns, { old: was, new: row === null ? null : (is ?? nulls(columns)), at }, reached);
-    }
-  }
-
-  /** The cascades of the round in hand. */
-  #pendingIn(batch: Batch): PendingCascades | undefined {
-    const pending = this.#pending;
-    return pending !== undefined && pending.round === batch.rounds.at(-1) ? pending : undefined;
   }
 
   #place(batch: Batch, layout: LineLayout, decode: DecodeRow, isNew: boolean): PlacedRow {
@@ -248,8 +186,9 @@ export class RowSink {
       destinations,
       isNews,
       isPartial,
-      references: cascades === null ? NONE : cascades.references.map(({ fields }) => tuple(fields, field)),
-      foreignKeys: cascades === null || !isNew ? NONE : cascades.foreignKeys.map(({ fields }) => tuple(fields, field)),
+      references: cascades === null ? NO_KEYS : cascades.references.map(({ fields }) => tuple(fields, field)),
+      foreignKeys:
+        cascades === null || !isNew ? NO_KEYS : cascades.foreignKeys.map(({ fields }) => tuple(fields, field)),
     };
   }
 
@@ -264,33 +203,4 @@ export class RowSink {
     }
     return this.transactionStart >= ordinal;
   }
-}
-
-const NONE: readonly (string | null)[] = [];
-
-/** Fields joined by tabs; `null` when one of them is NULL, for then nothing refers to the row. */
-function tuple(fields: readonly number[], field: (index: number) => Buffer): string | null {
-  const parts = fields.map(field);
-  return parts.some(isNullField) ? null : parts.map((part) => part.toString('latin1')).join('\t');
-}
-
-function nulls(columns: readonly string[]): string {
-  return columns.map(() => '\\N').join('\t');
-}
-
-function keyText({ key }: LineLayout, bytes: Buffer, start: number, end: number, ends: Int32Array): string {
-  if (key.length === 0) return bytes.toString('latin1', start, end);
-  let text = '';
-  for (let index = 0; index < key.length; index++) {
-    const field = key[index]!;
-    const part = bytes.toString('latin1', field === 0 ? start : ends[field - 1]! + 1, ends[field]);
-    text = index === 0 ? part : `${text}\t${part}`;
-  }
-  return text;
-}
-
-function findFields(ends: Int32Array, line: Buffer, start: number): void {
-  let field = 0;
-  for (let at = line.indexOf(TAB); at !== -1; at = line.indexOf(TAB, at + 1)) ends[field++] = start + at;
-  ends[field] = start + line.length;
 }
