@@ -10,7 +10,7 @@ const WIDTH = 960;
 const PANEL = 190;
 const LEFT = 64;
 const RIGHT = 16;
-const TOP = 34;
+const TOP = 46;
 const GAP = 46;
 
 /**
@@ -47,7 +47,7 @@ text { fill: #333 } .axis { stroke: #bbb } .mark { stroke: #c2410c; stroke-width
 .rate { fill: none; stroke: #1d4ed8; stroke-width: 1.4 } .slow { fill: #0f766e }
 @media (prefers-color-scheme: dark) { text { fill: #ccc } .axis { stroke: #555 } .rate { stroke: #93c5fd } .slow { fill: #5eead4 } .mark { stroke: #fb923c } }
 </style>
-<text x="${LEFT}" y="18" font-size="14">${title}</text>
+<text x="${LEFT}" y="16" font-size="14">${title}</text>
 ${panel(rate, TOP, 'calls a second', 'rate')}
 ${panel(slowest, TOP + PANEL + GAP, 'slowest call, ms', 'slow')}
 ${lines.join('\n')}
