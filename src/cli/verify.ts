@@ -1,4 +1,4 @@
-import { type ShardVerification, slotsApplied, verifyShard } from '../cluster/index.ts';
+import { type ShardVerification, slotsApplied, slotsReadBy, verifyShard } from '../cluster/index.ts';
 import { wholeNumber } from './arguments.ts';
 import { CommandFailed } from './command-failed.ts';
 import { type DefineCommand, withConfig } from './context.ts';
@@ -49,6 +49,7 @@ export const defineVerify: DefineCommand = (command, context) => {
       const target = serverNamed(configuration, '--to', to);
       if (from === to) throw new UsageError(`--from and --to are both ${from}; name two servers`);
       const queue = shardsOfArgument(shards, output);
+      const lagPassed = slotsApplied(source, { slots: await slotsReadBy(target, signal), timeoutMs: lagTimeoutMs });
       const places = await VerifyBookmarks.open(bookmarks, from, to);
       const progress = startProgress(output, { label: 'shards', total: queue.length });
       const found: ShardVerification[] = [];
@@ -62,7 +63,7 @@ export const defineVerify: DefineCommand = (command, context) => {
               tables: options.table,
               chunkRows: options.chunkRows,
               lockHotRows: options.lockHotRows,
-              lagPassed: slotsApplied(source, { timeoutMs: lagTimeoutMs }),
+              lagPassed,
               schemaPrefix: configuration.fixed.schemaPrefix,
               after: before,
               signal,

@@ -77,7 +77,7 @@ export type { MoveReport } from './status/moves.ts';
 export type { ReplicationReport, SlotReport, StandbyReport } from './status/replication.ts';
 export type { ShardReport } from './status/shards.ts';
 export type { LagPassed, RowDifference } from './verify/settle-rows.ts';
-export { slotsApplied } from './verify/slots-applied.ts';
+export { slotsApplied, slotsReadBy } from './verify/slots-applied.ts';
 export {
   type ShardVerification,
   type VerifyPosition,

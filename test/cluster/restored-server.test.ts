@@ -18,7 +18,7 @@ import {
 import { type ConnectionSettings, Datastore, install } from '../../src/core/index.ts';
 import type { EmbeddedServer } from '../../src/embedded/index.ts';
 import { hypervault } from '../support/cli.ts';
-import { freshDatabase } from '../support/database.ts';
+import { freshDatabase, freshDatabases } from '../support/database.ts';
 import { ownServers } from '../support/own-server.ts';
 import { rejection, waitFor } from '../support/wait-for.ts';
 
@@ -47,15 +47,20 @@ async function backup(server: EmbeddedServer): Promise<() => Promise<void>> {
   };
 }
 
-async function cluster() {
+/** Servers that can be stopped and put back, and the cluster on them. */
+async function ownCluster() {
   const { servers: own } = await ownServers({ servers: 2, settings: { fsync: false } });
+  const [a, b] = [own[0]!, own[1]!];
+  return { a, b, ...(await cluster({ a: a.connection, b: b.connection })) };
+}
+
+async function cluster(servers: { a: ConnectionSettings; b: ConnectionSettings }) {
   const control = await freshDatabase();
-  const servers = { a: own[0]!.connection, b: own[1]!.connection };
   const connections = [
     { ...servers.a, name: 'a', shards: '1-4' },
     { ...servers.b, name: 'b', shards: '4-5' },
   ];
-  const { map } = await initCluster(connections, control.connection);
+  await initCluster(connections, control.connection);
   const store = new MapStore(control.connection);
   await store.start();
   onTestFinished(() => store.stop());
@@ -66,7 +71,7 @@ async function cluster() {
     onTestFinished(() => db.disconnect({ deadlineMs: 1_000 }));
     return db;
   };
-  return { a: own[0]!, b: own[1]!, servers, control, map, store, open };
+  return { servers, control, store, open };
 }
 
 async function configFile(configuration: object): Promise<string> {
@@ -85,7 +90,8 @@ async function handOver(servers: { a: ConnectionSettings; b: ConnectionSettings 
 }
 
 test('a map that the owner rows contradict is not saved', async () => {
-  const { servers, store } = await cluster();
+  const [a, b] = await freshDatabases();
+  const { servers, store } = await cluster({ a: a.connection, b: b.connection });
   const check = ownerCheck(servers);
   const early = await rejection(store.publish(MOVED, ME, { check }));
   expect(early).toMatchObject({ code: 'MAP_REFUSED', problems: [{ kind: 'elsewhere', shardId: 3, server: 'b' }] });
@@ -108,7 +114,7 @@ test('a map that the owner rows contradict is not saved', async () => {
 });
 
 test('a server restored from an old backup is refused, also by who is at work, until fsck has retired what is old', async () => {
-  const { a, servers, store, open, control } = await cluster();
+  const { a, servers, store, open, control } = await ownCluster();
   const db = await open();
   await db.put(1, 1, { a: '1' });
   const restore = await backup(a);
@@ -148,7 +154,7 @@ test('a server restored from an old backup is refused, also by who is at work, u
 });
 
 test('a server that lacks a shard it was given is refused, and init makes no empty one in its place', async () => {
-  const { b, servers, store, open, control } = await cluster();
+  const { b, servers, store, open, control } = await ownCluster();
   const restore = await backup(b);
   await handOver(servers);
   await store.publish(MOVED, ME, { check: ownerCheck(servers) });

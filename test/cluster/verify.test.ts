@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { slotsApplied, type VerifyPosition, verifyShard } from '../../src/cluster/index.ts';
+import { slotsApplied, slotsReadBy, type VerifyPosition, verifyShard } from '../../src/cluster/index.ts';
 import { freshDatabases, type TestDatabase } from '../support/database.ts';
 import { rejection, waitFor } from '../support/wait-for.ts';
 
@@ -123,6 +123,7 @@ test('while the source is written to and a subscription carries it over, only tr
   await waitFor(
     async () => (await b.query(`select bool_and(srsubstate = 'r') as ready from pg_subscription_rel`)).rows[0].ready,
   );
+  expect(await slotsReadBy(b.connection)).toEqual([`verify_test_${process.pid}`]);
   await b.query('delete from shard0005.orders where id = 333');
   await b.query(`update shard0005.orders set note = 'not so' where id = 334`);
 
@@ -171,4 +172,7 @@ test('a target that stays behind is told by the name of its slot', async () => {
   const error = await rejection(slotsApplied(a.connection, { slots, timeoutMs: 100 })({}));
   expect(error).toMatchObject({ code: 'TIMEOUT', message: expect.stringMatching(/verify_idle_/) });
   await slotsApplied(a.connection)({});
+  // What the target reads from counts, and nobody else's slot: here it reads nothing.
+  expect(await slotsReadBy(a.connection)).toEqual([]);
+  await slotsApplied(a.connection, { slots: [] })({});
 });

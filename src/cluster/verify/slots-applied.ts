@@ -51,3 +51,23 @@ export function slotsApplied(
       signal,
     );
 }
+
+/** The slots that the subscriptions of a target read from: what {@link slotsApplied} must wait for, and no others. */
+export function slotsReadBy(target: ConnectionSettings, signal?: AbortSignal): Promise<string[]> {
+  return onServer(
+    target,
+    async (client) => {
+      const { rows } = await client.query<{ slot: string }>(
+        `select subscription.subslotname as slot
+         from pg_subscription as subscription
+         join pg_database as database on database.oid = subscription.subdbid
+         where database.datname = current_database()
+           and subscription.subenabled
+           and subscription.subslotname is not null
+         order by subscription.subslotname`,
+      );
+      return rows.map(({ slot }) => slot);
+    },
+    signal,
+  );
+}
