@@ -65,13 +65,21 @@ test('change and removal give the old value up', async () => {
 });
 
 test('what a crash leaves is seen through, left to its writer for a while, then anybody’s', async () => {
-  const { db, emails, insert } = await setting({ graceMs: 400 });
+  const { db, emails, insert } = await setting();
+  // The same lookup, for somebody who leaves an orphan to its writer for a moment only.
+  const hasty = uniqueLookup<Entity>(db, {
+    name: 'user.email',
+    valueIn: ({ body }) => body.email,
+    normalize: (text) => text.toLowerCase(),
+    graceMs: 100,
+  });
   const crash = new Error('the process is gone');
   const dies = (email: string) => rejection(emails.insert(email, 1, () => Promise.reject(crash)));
   expect(await dies('ada@x')).toBe(crash);
   expect(await emails.find('ada@x')).toBeNull();
   expect((await rejection(insert('ada@x', 2))).code).toBe('LOOKUP_TAKEN');
-  const key = await waitFor(() => insert('ada@x', 2).catch(() => undefined));
+  const takeOver = () => hasty.insert('ada@x', 2, (key) => db.put(2, USER, { email: 'ada@x' }, { key }));
+  const key = await waitFor(() => takeOver().catch(() => undefined));
   expect(await keyOf(emails, 'ada@x')).toBe(key.toString());
 
   // Orphans of every kind: a writer, a change and a removal that died in between.
@@ -83,7 +91,7 @@ test('what a crash leaves is seen through, left to its writer for a while, then 
   const five = await insert('five@x');
   await db.update(five, { email: 'six@x' });
   expect(await emails.repair()).toEqual({ looked: 6, removed: 0 });
-  await waitFor(async () => (await emails.repair()).removed > 0 && (await emails.repair()).looked === 2);
+  await waitFor(async () => (await hasty.repair()).looked === 2);
   expect([await keyOf(emails, 'ada@x'), await keyOf(emails, 'two@x')]).toEqual([key.toString(), two.toString()]);
 });
 
