@@ -1,4 +1,5 @@
-import type { DefineCommand } from './context.ts';
+import { setConfigurationFiles } from '../import/index.ts';
+import { type DefineCommand, subcommand } from './context.ts';
 import { type ImportOptions, importCommand, sourceCommand, sourceOf, withEngine } from './import-engine.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -9,6 +10,12 @@ interface ConfirmOptions extends ImportOptions {
 /** The catalogue, and the sources in it. */
 export const defineImportCatalogue: DefineCommand = (group, context) => {
   const { output, signal } = context;
+  subcommand(group, 'set-configuration-files')
+    .description('make the folders for configuration, logs and process ids, with an example configuration')
+    .option('--folder <path>', 'where (otherwise ~/.pg_hypervault)')
+    .action(async (options: { folder?: string }) => {
+      output.value(await setConfigurationFiles(options), ({ example }) => `the example is ${example}`);
+    });
   importCommand(group, 'create-replica-schema')
     .description('install the catalogue')
     .action((options: ImportOptions) =>

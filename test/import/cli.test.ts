@@ -1,11 +1,35 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { readImportConfig } from '../../src/import/config/read-config.ts';
 import { hypervault } from '../support/cli.ts';
 import { importFixture, mariadbOfFile } from './fixture.ts';
 
 const mariadb = mariadbOfFile();
+
+it('writes an example configuration that can be read, for its owner alone', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'hypervault-import-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const made = join(folder, 'own');
+  const run = () => hypervault(['import', 'set-configuration-files', '--folder', made, '--json']);
+  const example = join(made, 'configuration', 'config-example.yml');
+  expect((await run()).json()).toEqual([{ folder: made, example, written: true }]);
+  expect((await run()).json()).toEqual([{ folder: made, example, written: false }]);
+  expect(((await stat(join(made, 'logs'))).mode & 0o777).toString(8)).toBe('700');
+  const config = await readImportConfig(example, { PG_PASSWORD: 'p', MYSQL_PASSWORD: 'q' });
+  expect(config.warnings).toEqual([]);
+  expect([...config.sources.keys()]).toEqual(['mysql']);
+  // What is commented out is right as well
+  const whole = join(folder, 'whole.yml');
+  const text = (await readFile(example, 'utf8'))
+    .replace(/^( *)# (\w+:| {2}tinyint)/gm, '$1$2')
+    .replaceAll(/^ *(shard_by|reference_tables):.*$/gm, '');
+  await writeFile(whole, text);
+  expect((await readImportConfig(whole, { PG_PASSWORD: 'p', MYSQL_PASSWORD: 'q' })).overrides).toHaveProperty([
+    'tinyint(1)',
+  ]);
+});
 
 it('takes a pg_chameleon file from the catalogue to a detached database, by commands alone', {
   timeout: 60_000,
