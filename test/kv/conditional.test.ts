@@ -100,5 +100,7 @@ describe('writes', () => {
     expect(await versions()).toEqual([2, 1]);
     expect((await post(server.port, '/k/rollback?to=1', { ...ME, 'If-Match': await tagOf('/k') })).status).toBe(200);
     expect((await storage.get('k'))?.payload?.toString()).toBe('one');
+    expect((await post(server.port, '/k/rollback?to=2&from=2', ME)).status).toBe(409);
+    expect((await post(server.port, '/k/rollback?to=2&from=3', ME)).status).toBe(200);
   });
 });

@@ -218,12 +218,12 @@ describe('slow and greedy clients', () => {
     await nothingStored();
   });
 
-  test('a hundred watchers that read nothing hold nobody up', async () => {
+  test('forty watchers that read nothing hold nobody up', async () => {
     const warnings: string[] = [];
     const onWarning = ({ message }: Error) => void warnings.push(message);
     process.on('warning', onWarning);
     onTestFinished(() => void process.off('warning', onWarning));
-    const sockets = Array.from({ length: 100 }, () => {
+    const sockets = Array.from({ length: 40 }, () => {
       const socket = connect(server.port, '127.0.0.1');
       socket.on('error', () => {}).pause();
       socket.write(message('GET /diary/-/watch?after=0&payload_base64=yes', { Connection: 'keep-alive' }));
@@ -234,14 +234,14 @@ describe('slow and greedy clients', () => {
     });
     const payload = 'x'.repeat(100_000);
     const started = performance.now();
-    for (let version = 2; version <= 30; version++) {
+    for (let version = 2; version <= 20; version++) {
       expect((await post(server.port, '/diary/k', ME, payload)).status).toBe(405);
       expect((await post(server.port, `/diary/k/${version}`, ME, payload)).status).toBe(200);
     }
     expect(performance.now() - started).toBeLessThan(20_000);
     // Then they read after all: each takes what it is owed, and no listener is left behind for each commit.
     for (const socket of sockets) socket.resume();
-    await waitFor(() => sockets.every(({ bytesRead }) => bytesRead > 3_000_000), { timeoutMs: 30_000 });
+    await waitFor(() => sockets.every(({ bytesRead }) => bytesRead > 2_000_000), { timeoutMs: 30_000 });
     expect(warnings).toEqual([]);
   });
 

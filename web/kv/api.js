@@ -90,8 +90,12 @@ export function save(key, version, payload, { author, comment, dryRun = false })
   return json(path, { method: 'POST', headers, body: payload ?? '' });
 }
 
-export function rollback(key, version, { author, comment }) {
-  return json(`${keyPath(key)}/rollback?to=${version}`, { method: 'POST', headers: said(author, comment) });
+/** @param from the newest version that was seen: another one is a conflict */
+export function rollback(key, version, { author, comment, from }) {
+  return json(`${keyPath(key)}/rollback?to=${version}&from=${from}`, {
+    method: 'POST',
+    headers: said(author, comment),
+  });
 }
 
 /** Base64 of UTF-8: headers hold no line ends, and browsers let nothing but latin-1 through. */

@@ -26,7 +26,7 @@ export async function historyView(key, author) {
       session.mayWrite(key) &&
       button(empty ? 'Remove again' : `Roll back to version ${version}`, async () => {
         const words = `Bring back version ${version} of ${key} as a new version?`;
-        if (confirm(words)) await rollback(key, version, { author: author() });
+        if (confirm(words)) await rollback(key, version, { author: author(), from: newest });
       });
     return element(
       'li',

@@ -40,13 +40,14 @@ async function payloadOf({ key, options }: Exchange, version: number): Promise<B
   return commit.payload;
 }
 
-/** `POST /KEY/rollback?to=VERSION`: an older payload comes back as a new version. */
+/** `POST /KEY/rollback?to=VERSION&from=NEWEST`: an older payload comes back as a new version. */
 export async function postRollback(exchange: Exchange): Promise<void> {
   const { key, query, access } = exchange;
   if (!access.mayWrite(key)) throw new Refusal(403, 'Not allowed to write this key');
   const version = queryNumber(query, 'to');
   if (version === undefined) throw new Refusal(400, "Missing 'to' parameter (the version to bring back)");
-  const from = (await checkPreconditions(exchange))?.version;
+  const seen = (await checkPreconditions(exchange))?.version;
+  const from = queryNumber(query, 'from') ?? seen;
   await answeringConflicts(exchange, async () => {
     const steps = await rollbackKey(journalOf(exchange), key, version, { ...writeOptions(exchange), from });
     answerJson(exchange, 200, JSON.stringify({ steps }));
