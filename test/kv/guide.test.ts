@@ -69,7 +69,7 @@ test('the guide works as it is written', { timeout: 120_000 }, async () => {
   child.kill('SIGUSR2');
   await waitFor(() => printed().includes('all done'));
   // Of two changes right behind each other a mirror may show only what came of them.
-  await waitFor(() => /\{ max: 7 \}\n[^]*limits = \{ max: 5 \}\n/.test(printed()));
+  await waitFor(() => /\{ max: 7 \}\n.*limits = \{ max: 5 \}\n/s.test(printed()));
   const answer = await fetch(`http://127.0.0.1:${port}/diary/-/page`);
   expect(await answer.text()).toContain('<title>Settings</title>');
 });
