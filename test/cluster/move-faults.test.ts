@@ -110,3 +110,39 @@ test('a transaction that stays open makes the pause wait, not the writers', asyn
   expect(await lostOf(b, 'shard0002', report)).toEqual([]);
   expect((await b.query('select count(*)::int as n from shard0002.entities where type = 9')).rows[0].n).toBe(1);
 });
+
+test('a pause in which the last rows do not arrive is undone: writers go on, and it is tried again', async () => {
+  const cluster = await movableCluster();
+  const { b, setting } = cluster;
+  const writers = await startWriters({ live: setting, shards: [2], writers: 4, everyMs: 5 });
+  const subscription = async (how: 'enable' | 'disable'): Promise<void> => {
+    const { rows } = await b.query(
+      `select subname from pg_subscription join pg_database on pg_database.oid = subdbid where datname = current_database()`,
+    );
+    await b.query(`alter subscription ${rows[0].subname} ${how}`);
+  };
+  const notes: string[] = [];
+  const [move] = await moveShards(
+    setting,
+    { shards: [2], to: 'b' },
+    {
+      acceptStaleReads: true,
+      maxPauseMs: 100,
+      wayBack: false,
+      onStep: async (step, phase) => {
+        if (step === 'gate' && phase === 'acted') await subscription('disable');
+      },
+      onProgress: ({ note }) => {
+        if (note === undefined) return;
+        notes.push(note);
+        if (notes.length === 2) void subscription('enable');
+      },
+    },
+  );
+  const report = await writers.stop();
+  expect(notes[0]).toMatch(/the last rows did not reach b within 100 ms; trying again/);
+  expect(move!.state).toBe('finished');
+  expect(report.failures).toEqual([]);
+  expect(await lostOf(b, 'shard0002', report)).toEqual([]);
+  expect(await cluster.leftovers()).toEqual([]);
+});

@@ -5,6 +5,7 @@ import { contradictions, type MapCheck } from '../owner-check.ts';
 import { MoveStateError } from './errors.ts';
 import { holds, withShardMoved } from './map-change.ts';
 import type { Moving, Passage } from './moving.ts';
+import type { Opening } from './opening.ts';
 
 /** Who owns a copy, by its own row. */
 export interface CopyOwner {
@@ -80,7 +81,12 @@ function fenceCheck({ schema, shardId }: Moving, { from, to }: Pick<Passage, 'fr
  * reads the old one any more: that right ended with the fence. All is made ready beside the publishing of the map and
  * committed behind it, so that no server ever claims a shard that the map gives to another.
  */
-export async function openShard(moving: Moving, { from, to }: Passage, published: Promise<unknown>): Promise<void> {
+export async function openShard(
+  moving: Moving,
+  { from, to }: Passage,
+  opening: Opening,
+  published: Promise<unknown>,
+): Promise<void> {
   const { schema } = moving;
   const { sequences = [] } = moving.objects;
   const stopped = await from.client.query<{ name: string; used: string | null }>(
@@ -90,19 +96,12 @@ export async function openShard(moving: Moving, { from, to }: Passage, published
   const shut = await ownerOf(from, schema);
   const used = new Map(stopped.rows.map((row) => [row.name, row.used]));
   const shapes = sequences.map((shape) => ({ ...shape, used: used.get(shape.name) ?? null }));
-  // A mover that vanishes here must not keep the shard shut, nor other moves waiting for their slots.
-  await to.client.query(`begin; set local idle_in_transaction_session_timeout to '10s'`);
   try {
-    await to.client.query('select hypervault.move_open($1, $2, $3, $4)', [
-      schema,
-      to.name,
-      shut!.epoch.toString(),
-      JSON.stringify(shapes),
-    ]);
+    await opening.prepare(to.name, shut!.epoch, shapes);
     await published;
-    await to.client.query('commit');
+    await opening.commit();
   } catch (error) {
-    await to.client.query('rollback').catch(() => {});
+    await opening.rollback();
     throw error;
   }
 }

@@ -8,6 +8,7 @@ import { passGate } from './gate.ts';
 import { enableSubscription, isSubscribed } from './links.ts';
 import { Marker } from './marker.ts';
 import type { Moving, Passage } from './moving.ts';
+import { Opening } from './opening.ts';
 import { lockShard } from './parties.ts';
 import { type Fenced, pauseAndFence } from './pause.ts';
 import { preflight } from './preflight.ts';
@@ -113,13 +114,15 @@ async function hand(moving: Moving, passage: Passage): Promise<void> {
     entries.push(await journal.begin(row.id, step));
   }
   let fenced: Fenced | undefined;
+  const opening = await Opening.on(passage.to, schema);
   const opened = shut !== undefined && (await ownerOf(passage.to, schema))?.server === passage.to.name;
   if (shut === undefined) {
     await moving.reached('pause', 'begun');
-    fenced = await pauseAndFence(moving, passage);
+    fenced = await pauseAndFence(moving, passage, opening);
     await moving.reached('fence', 'acted');
-  } else if (!opened) {
-    await lastRowsArrived(moving, passage);
+  } else {
+    if (!opened) await lastRowsArrived(moving, passage);
+    await opening.begin();
   }
   if (!opened && passage.link === moving.links.forward) await skipWhatCame(passage.to, moving.links.back);
   const flip = async (): Promise<bigint> => {
@@ -130,9 +133,9 @@ async function hand(moving: Moving, passage: Passage): Promise<void> {
   };
   await moving.reached('open', 'begun');
   const flipped = flip();
-  const [published, opening] = await Promise.allSettled([flipped, openShard(moving, passage, flipped)]);
+  const [published, ended] = await Promise.allSettled([flipped, openShard(moving, passage, opening, flipped)]);
   if (published.status === 'rejected') throw published.reason;
-  if (opening.status === 'rejected') throw opening.reason;
+  if (ended.status === 'rejected') throw ended.reason;
   await moving.reached('open', 'acted');
   const pauseMs = fenced && performance.now() - fenced.since;
   await moving.reread();

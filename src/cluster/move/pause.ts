@@ -9,9 +9,8 @@ import { waitForLongWriters } from './gate.ts';
 import { setUsage } from './grants.ts';
 import { Marker } from './marker.ts';
 import type { Moving, Passage } from './moving.ts';
+import { type Opening, VACUUM_MS } from './opening.ts';
 
-/** How long VACUUM is waited for; writers go on meanwhile. An autovacuum gives way after deadlock_timeout (1 s). */
-const VACUUM_MS = 5_000;
 /** What else may run while a pause holds its locks: nothing may keep them much longer than the pause. */
 const SLACK_MS = 2_000;
 const AGAIN = new Set<string | undefined>([SQLSTATE.lockNotAvailable, SQLSTATE.deadlockDetected]);
@@ -39,7 +38,7 @@ export interface Fenced {
  *
  * @throws MoveStalledError when no try succeeded within `pauseWithinMs`
  */
-export async function pauseAndFence(moving: Moving, passage: Passage): Promise<Fenced> {
+export async function pauseAndFence(moving: Moving, passage: Passage, opening: Opening): Promise<Fenced> {
   const { options, signal, shardId } = moving;
   const deadline = performance.now() + options.pauseWithinMs;
   const backoff = new Backoff({ baseMs: 200, maxMs: 5_000 });
@@ -51,8 +50,9 @@ export async function pauseAndFence(moving: Moving, passage: Passage): Promise<F
     const map = await newestMap(moving);
     const epoch = map.epoch + 1n;
     await moving.journal.setEpoch(moving.row.id, epoch);
-    const outcome = await tryOnce(moving, passage, session, marker, epoch);
+    const outcome = await tryOnce(moving, passage, { session, opening, marker, epoch });
     if (typeof outcome === 'number') return { map, since: outcome, tries };
+    await opening.rollback();
     moving.report('pause', { note: `${outcome}; trying again` });
     if (performance.now() > deadline) {
       throw new MoveStalledError(shardId, `no pause was had in ${tries} tries: ${outcome}`);
@@ -68,8 +68,13 @@ async function armFence(moving: Moving, passage: Passage, session: Client, deadl
   for (const table of objects.tables ?? []) {
     for (;;) {
       try {
-        await session.query(`set lock_timeout to ${options.lockTimeoutMs}`);
-        await session.query('select hypervault.move_arm($1, $2, $3)', [schema, table, passage.to.name]);
+        await session.query('select hypervault.move_arm($1, $2, $3, $4, $5)', [
+          schema,
+          table,
+          passage.to.name,
+          VACUUM_MS,
+          options.lockTimeoutMs,
+        ]);
         break;
       } catch (error) {
         if (!AGAIN.has(sqlStateOf(error)) || performance.now() > deadline) throw error;
@@ -91,9 +96,7 @@ async function newestMap({ store, signal }: Moving): Promise<MapDocument> {
 async function tryOnce(
   moving: Moving,
   { from, to }: Passage,
-  session: Client,
-  marker: Marker,
-  epoch: bigint,
+  { session, opening, marker, epoch }: { session: Client; opening: Opening; marker: Marker; epoch: bigint },
 ): Promise<number | string> {
   const { schema, options, signal } = moving;
   // A mover that vanishes from the network must not keep the locks; a synchronous standby must have the fence.
@@ -104,6 +107,7 @@ async function tryOnce(
      set local idle_in_transaction_session_timeout to ${options.maxPauseMs + SLACK_MS}`,
   );
   try {
+    await opening.begin();
     await session.query('select hypervault.move_quiet($1)', [schema]);
     await session.query(`set local lock_timeout to ${options.lockTimeoutMs}`);
     const since = performance.now();
