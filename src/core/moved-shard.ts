@@ -16,8 +16,6 @@ const MOVED = new Set<string | undefined>([
 const LOOK_MS = [8, 15, 30, 60, 100];
 /** How long a new server needs to open a shard that the map gives it already. */
 const OPENING_MS = 5;
-/** Looks before a sequence that gives nothing more is taken for one that is really used up: half a second. */
-const SEQUENCE_LOOKS = 8;
 
 /** Whether an error may mean that the shard lives elsewhere by now. */
 export function mayHaveMoved(error: unknown): boolean {
@@ -40,10 +38,7 @@ export interface Fence {
  * `undefined` when the error says nothing of the kind.
  */
 export function fenceOf(error: unknown): Fence | undefined {
-  const state = sqlStateOf(error);
-  // A move stops sequences at their last value, so one that has none left is taken for it too.
-  if (state === SQLSTATE.sequenceLimitExceeded) return { server: undefined, epoch: 0n };
-  if (state !== SV.shardMoved) return undefined;
+  if (!isFence(error)) return undefined;
   try {
     const { server, epoch } = JSON.parse((error as { detail?: string }).detail ?? '') as Record<string, string>;
     return { server, epoch: BigInt(epoch!) };
@@ -55,9 +50,10 @@ export function fenceOf(error: unknown): Fence | undefined {
 /** Asks a server who owns one of its shards; without a right to the shard itself. */
 export const OWNER_OF = 'select server, epoch::text from hypervault.owner_of($1)';
 
-/** Whether an error may come from a fence that took a right away: the shard's owner row tells. */
+/** Whether an error may come from a move that took a right away or stopped a sequence: the shard's owner row tells. */
 export function mayBeFenced(error: unknown): boolean {
-  return sqlStateOf(error) === SQLSTATE.insufficientPrivilege;
+  const state = sqlStateOf(error);
+  return state === SQLSTATE.insufficientPrivilege || state === SQLSTATE.sequenceLimitExceeded;
 }
 
 /** Asks for the newest map for calls that were turned away; many at once ask once. */
@@ -106,9 +102,8 @@ export class MapFollower {
     for (let look = 0; ; look += 1) {
       const map = await this.#refresh();
       if (map.serverOf(shardId).name !== server) return true;
-      const unsure = fence.server === undefined && look > SEQUENCE_LOOKS;
       // A map that never changes will not name another server.
-      if (map.epoch === 0n || Date.now() > until || unsure) return false;
+      if (map.epoch === 0n || Date.now() > until) return false;
       if (fence.server === server || (fence.server !== undefined && map.epoch > fence.epoch)) {
         await sleep(OPENING_MS, { what: 'a shard that is being opened' });
         return true;

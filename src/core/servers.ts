@@ -153,7 +153,7 @@ export class Servers implements ServerHost {
     return moved ? this.of(shardId) : undefined;
   }
 
-  /** The fence behind an error. A right that is gone may have gone with the shard: its owner row tells. */
+  /** The fence behind an error. A right or a sequence may have ended with the shard's stay here: its owner row tells. */
   async #fenceOf(server: Server, shardId: number, error: unknown): Promise<Fence | undefined> {
     if (!mayBeFenced(error) || this.map.epoch === 0n) return fenceOf(error);
     try {
