@@ -1,11 +1,11 @@
 import type { ClusterServerReport, ClusterStatus, ShardReport } from '../cluster/index.ts';
 import type { ResolvedConfiguration } from '../config/index.ts';
-import type { ServerStatus } from '../core/index.ts';
-import { openVault, type Vault } from '../vault.ts';
+import { DEFAULT_EPOCH, type ServerStatus, ShardMap, serverStatus } from '../core/index.ts';
+import { openVault } from '../vault.ts';
 import { CommandFailed } from './command-failed.ts';
 import { type DefineCommand, withConfig } from './context.ts';
 import { EXIT } from './exit.ts';
-import type { Cell } from './output.ts';
+import type { Cell, Output } from './output.ts';
 import { sizeText } from './size-text.ts';
 import { showCluster } from './status-cluster.ts';
 
@@ -19,10 +19,7 @@ export const defineStatus: DefineCommand = (command, context) => {
     .action(async ({ shards, ...options }: { config?: string; shards?: boolean }) => {
       const { output, signal } = context;
       const configuration = await context.configuration(options);
-      // The modules are not needed to look at servers, and might not open when one is down.
-      await using vault = await openVault(configuration, { only: [] });
-      const { servers } = await vault.status({ signal });
-      const cluster = await lookAtCluster(vault, configuration, signal);
+      const { servers, cluster } = await look(configuration, output, signal);
       const reports = new Map(cluster?.servers.map((report) => [report.name, report]));
       const looks = servers.map((server) => ({ ...server, ...partsOf(reports.get(server.name)) }));
       output.list(looks, [...HEAD, ...MORE], row);
@@ -35,15 +32,45 @@ export const defineStatus: DefineCommand = (command, context) => {
     });
 };
 
+interface Look {
+  readonly servers: readonly ServerStatus[];
+  /** `undefined` when the configuration names no shards. */
+  readonly cluster: ClusterStatus | undefined;
+}
+
+async function look(configuration: ResolvedConfiguration, output: Output, signal: AbortSignal): Promise<Look> {
+  try {
+    // The modules are not needed to look at servers, and might not open when one is down.
+    await using vault = await openVault(configuration, { only: [] });
+    const { servers } = await vault.status({ signal });
+    const { connections } = configuration;
+    const cluster = connections && (await lookAtCluster(vault.datastore.map, configuration, signal));
+    return { servers, cluster };
+  } catch (error) {
+    if (signal.aborted || configuration.connections !== 'live') throw error;
+    // Now of all times somebody wants to see what is up.
+    output.warn(`no shard map: ${error instanceof Error ? error.message : String(error)}`);
+    return lookWithoutMap(configuration, signal);
+  }
+}
+
+async function lookWithoutMap(configuration: ResolvedConfiguration, signal: AbortSignal): Promise<Look> {
+  const expected = { epoch: DEFAULT_EPOCH, schemaPrefix: 'shard', ...configuration.fixed };
+  const servers = await Promise.all(
+    [...configuration.servers].map(([name, connection]) =>
+      serverStatus({ name, connection, ranges: [] }, expected, { signal }),
+    ),
+  );
+  return { servers, cluster: await lookAtCluster(new ShardMap([]), configuration, signal) };
+}
+
 async function lookAtCluster(
-  vault: Vault,
-  { connections, control, servers, fixed }: ResolvedConfiguration,
+  map: ShardMap,
+  { control, servers, fixed }: ResolvedConfiguration,
   signal: AbortSignal,
-): Promise<ClusterStatus | undefined> {
-  if (connections === undefined) return undefined;
+): Promise<ClusterStatus> {
   const { clusterStatus } = await import('../cluster/index.ts');
   const options = { servers: Object.fromEntries(servers), schemaPrefix: fixed.schemaPrefix, signal };
-  const { map } = vault.datastore;
   return clusterStatus(map, { ...options, control }).catch((error: unknown) => {
     if (signal.aborted || control === undefined) throw error;
     // A control database that is down hides the moves, and nothing else.

@@ -2,10 +2,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { install } from '../../src/core/index.ts';
 import { hypervault } from '../support/cli.ts';
 import { freshDatabase, freshDatabases, type TestDatabase } from '../support/database.ts';
 
-async function liveConfiguration(pool: object = {}) {
+async function liveConfiguration(pool: object = {}, controlPort?: number) {
   const directory = await mkdtemp(join(tmpdir(), 'init-'));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
   const [a, b] = await freshDatabases();
@@ -17,7 +18,8 @@ async function liveConfiguration(pool: object = {}) {
     database,
   });
   const config = join(directory, 'hypervault.json');
-  const servers = { a: plain(a), b: plain(b), control: plain(control) };
+  const away = controlPort === undefined ? {} : { hosts: [`127.0.0.1:${controlPort}`] };
+  const servers = { a: plain(a), b: plain(b), control: { ...plain(control), ...away } };
   await writeFile(config, JSON.stringify({ servers, control: 'control', shards: 'live', pool }));
   return { a, b, run: (...words: string[]) => hypervault([...words, '--config', config]) };
 }
@@ -73,4 +75,17 @@ test('init tells what the pools may open, and warns when it is too much', async 
   expect(many.exitCode).toBe(0);
   expect(many.stderr).toMatch(/20 processes may open 400 sessions on a, which takes 397/);
   expect(many.json()).toMatchObject([{ budget: [{ server: 'a', needed: 400, fits: false }, {}, {}] }]);
+});
+
+test('status shows what is up while the control database is away', async () => {
+  const { a, run } = await liveConfiguration({}, 1);
+  await install([{ ...a.connection, name: 'a', shards: '1-3' }]);
+  const status = await run('status', '--shards');
+  expect(status).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringMatching(/warning: no shard map: .*127\.0\.0\.1:1/),
+  });
+  expect(status.stdout).toMatch(/^a +\S+ +primary /m);
+  expect(status.stdout).toMatch(/^control +\S+ +down /m);
+  expect(status.stdout).toMatch(/^ +2 +a +a /m);
 });
