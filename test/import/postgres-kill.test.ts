@@ -7,7 +7,7 @@ import { startReplicaProcess } from './replica-process.ts';
 
 const server = logicalServerOfFile();
 /** HYPERVAULT_KILLS=100 for a long night. */
-const KILLS = Number(process.env.HYPERVAULT_KILLS ?? 3);
+const KILLS = Number(process.env.HYPERVAULT_KILLS ?? 2);
 
 async function expectWholeTransactions(f: PostgresFixture): Promise<void> {
   expect(await f.rows('select sum(n)::text as sum from public.counters')).toEqual([{ sum: '1000000' }]);

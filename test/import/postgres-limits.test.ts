@@ -64,3 +64,34 @@ it('leaves out what a stream of ours has written, so that no loop can arise', as
   await f.caughtUp();
   expect(await f.rows('select id from public.t')).toEqual([{ id: 2 }]);
 });
+
+it('sets a routed table aside when a new partition tells too little of its old rows, instead of guessing their shard', async () => {
+  const f = await postgresFixture(server(), {
+    shards: true,
+    extra: `create table visit (id int, at date, tenant_id int not null, primary key (id, at)) partition by range (at);
+      create table visit_1 partition of visit for values from ('2024-01-01') to ('2025-01-01');
+      insert into visit select n, '2024-02-02', n % 9 from generate_series(1, 30) n`,
+    source: { shard_by: 'tenant_id', set_replica_identity: true },
+  });
+  await f.init();
+  expect((await f.engine.preflight('shop')).map(({ message }) => message)).toContainEqual(
+    expect.stringContaining('give each new partition "replica identity full"'),
+  );
+  await f.start();
+  await f.source(`delete from visit where id = 3; update visit set tenant_id = 8 where id = 4`);
+  await f.caughtUp();
+  expect((await f.engine.verify('shop')).equal).toBe(true);
+  await f.source(`create table visit_2 partition of visit for values from ('2025-01-01') to ('2026-01-01');
+    insert into visit values (50, '2025-01-01', 1); delete from visit where id = 50`);
+  await waitFor(async () => (await f.rows(`select from hypervault.import_table where state = 'aside'`)).length === 1);
+  const [error] = await f.rows<{ message: string }>('select message from hypervault.import_error');
+  expect(error!.message).toMatch(/a partition of it was made with another replica identity/);
+  // A new copy sets it there too
+  await f.engine.syncTables('shop', 'disabled');
+  await f.start();
+  await f.source(
+    `insert into visit values (51, '2025-01-01', 1), (52, '2025-01-01', 2); delete from visit where id = 51`,
+  );
+  await f.caughtUp();
+  expect((await f.engine.verify('shop')).equal).toBe(true);
+});

@@ -98,6 +98,8 @@ export interface SourceTable {
 export interface PostgresTable {
   readonly oid: number;
   readonly partitioned: boolean;
+  /** Its partitions that hold rows, quoted and qualified. */
+  readonly partitions: readonly string[];
   /** Names the file of its rows: another one means that all rows were written anew. `0` for a partitioned table. */
   readonly storage: string;
   readonly unlogged: boolean;

@@ -16,7 +16,12 @@ export async function reviewTables(
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
   for (const table of tables) {
-    problems.push(...identityProblems(table, setsIdentity), ...moveWarnings(table), ...uniqueWarnings(table));
+    problems.push(
+      ...identityProblems(table, setsIdentity),
+      ...partitionWarnings(table),
+      ...moveWarnings(table),
+      ...uniqueWarnings(table),
+    );
     for (const key of table.source.foreignKeys)
       problems.push(...(await foreignKeyProblems(client, table, key, tables)));
   }
@@ -26,7 +31,9 @@ export async function reviewTables(
 /** Whether the log will tell enough of old rows, and the statement that makes it so. */
 export function identityStatement({ source, routing }: RoutedTable): string | null {
   return needsFullIdentity({ source, routing })
-    ? `alter table ${qualify(source.schema, source.name)} replica identity full`
+    ? [qualify(source.schema, source.name), ...source.postgres!.partitions]
+        .map((place) => `alter table ${place} replica identity full`)
+        .join('; ')
     : null;
 }
 
@@ -52,6 +59,23 @@ function identityProblems(table: RoutedTable, setsIdentity: boolean): Problem[] 
       level: 'error',
       table: name,
       message: `${why}: run "${statement}", or let it be done with set_replica_identity (--set-replica-identity), give it a key that holds the routing column, or leave it out with skip_tables`,
+    },
+  ];
+}
+
+/** A partition that is made later has the default identity, whatever its root's is. */
+function partitionWarnings(table: RoutedTable): Problem[] {
+  const { partitioned, replicaIdentity } = table.source.postgres!;
+  if (!partitioned || !(replicaIdentity === 'full' || needsFullIdentity(table))) return [];
+  const without =
+    table.source.primaryKey.length === 0
+      ? 'without it the source refuses to update and delete its rows'
+      : 'without it the table is set aside at the first row of it that changes';
+  return [
+    {
+      level: 'warning',
+      table: qualifiedName(table.source),
+      message: `give each new partition "replica identity full" when you make it: ${without}`,
     },
   ];
 }

@@ -7,6 +7,6 @@ as $$
 begin
   raise exception 'the table % takes no writes: its rows have moved', tg_relid::regclass
     using errcode = 'SV022',
-          hint = 'write where they live now; hypervault import back or finish takes the lock away';
+          hint = 'write where they live now; hypervault import back brings them here again';
 end;
 $$;

@@ -79,6 +79,7 @@ function toTable(row: Row, { columns, indexes, constraints, functions, types }: 
     postgres: {
       oid: Number(row.oid),
       partitioned: row.partitioned as boolean,
+      partitions: row.partitions as string[],
       storage: String(row.storage),
       unlogged: row.unlogged as boolean,
       ...identityOf(row, indexes, primaryKey),
@@ -91,11 +92,19 @@ function toTable(row: Row, { columns, indexes, constraints, functions, types }: 
   };
 }
 
+/** Rows of a partition are logged under its own identity, whatever its root's is. */
+function weakestIdentity({ identity, partition_identities }: Row): string {
+  const theirs = partition_identities as string[];
+  if (theirs.includes('n')) return 'n';
+  return identity === 'f' && theirs.some((own) => own !== 'f') ? 'd' : (identity as string);
+}
+
 function identityOf(
-  { identity }: Row,
+  row: Row,
   indexes: readonly Row[],
   primaryKey: readonly string[],
 ): Pick<PostgresTable, 'replicaIdentity' | 'identityColumns'> {
+  const identity = weakestIdentity(row);
   if (identity === 'f') return { replicaIdentity: 'full', identityColumns: [] };
   if (identity === 'i') {
     const index = indexes.find(({ is_identity }) => is_identity === true);

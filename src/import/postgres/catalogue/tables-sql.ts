@@ -2,6 +2,19 @@
 export const TABLES_SQL = `
 select c.oid::int8 as oid, n.nspname as schema, c.relname as name, c.relkind = 'p' as partitioned, c.relfilenode::int8 as storage,
        c.relpersistence = 'u' as unlogged, c.relreplident as identity,
+       array(
+         select format('%I.%I', ln.nspname, l.relname)
+           from pg_partition_tree(c.oid) t
+           join pg_class l on l.oid = t.relid
+           join pg_namespace ln on ln.oid = l.relnamespace
+          where t.isleaf and l.oid <> c.oid
+          order by 1
+       ) as partitions,
+       array(
+         select distinct l.relreplident::text
+           from pg_partition_tree(c.oid) t join pg_class l on l.oid = t.relid
+          where t.isleaf and l.oid <> c.oid
+       ) as partition_identities,
        obj_description(c.oid, 'pg_class') as comment,
        sizes.rows::float8 as rows, sizes.bytes::float8 as bytes,
        (select count(*)::int from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal) as triggers,

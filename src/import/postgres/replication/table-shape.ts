@@ -12,6 +12,8 @@ export class TableShape {
   /** Places of the lines' columns in the tuples. */
   readonly #fields: readonly number[];
   readonly #oldFields: readonly number[];
+  /** Which of the old fields are never NULL. */
+  readonly #required: readonly boolean[];
   readonly #ends: Int32Array;
 
   /** @throws Error when the log does not tell enough of the table's rows */
@@ -28,6 +30,9 @@ export class TableShape {
     refuseBlindness(relation, old);
     this.#fields = fields;
     this.#oldFields = oldFields;
+    this.#required = oldFields.map((index) =>
+      table.source.columns.some(({ name, nullable }) => name === columns[index]!.name && !nullable),
+    );
     this.#ends = new Int32Array(fields.length);
     this.layout = lineLayout(
       table,
@@ -64,6 +69,11 @@ export class TableShape {
       const field = fields[n]!;
       if (n > 0) lines.tab();
       if (tuple.kinds[field] === FIELD.unchanged) throw new Error('its key is too large: the log does not repeat it');
+      if (tuple.kinds[field] === FIELD.null && this.#required[n]) {
+        throw new Error(
+          'the log tells an old row only in part: a partition of it was made with another replica identity; set it to full there too, and copy the table again',
+        );
+      }
       writeField(lines, tuple, field);
       this.#ends[n] = lines.length;
     }
