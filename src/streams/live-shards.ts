@@ -75,6 +75,9 @@ export class LiveShards {
     if (endpoint === undefined) return;
     const hub = new NotificationHub(endpoint);
     hub.on('error', ({ error }) => this.#shards.options.logger?.warn({ server, error }, 'listening failed'));
+    hub.on('state', ({ from, to, reason }) =>
+      this.#shards.options.logger?.debug({ server, from, to, reason }, 'the session that listens'),
+    );
     this.#hubs.set(server, hub);
     hub.subscribe(CHANNEL, ({ payload }) => this.#notified(payload), { onCatchUp: () => this.#wakeAll(server) });
   }

@@ -119,7 +119,8 @@ test('a consumer that is slow reads by pages and catches up, in bounded memory',
 
 test('a stream deleted for good drops its subscribers, after what they had', async () => {
   const { store } = await freshStore();
-  await store.publish('s', numbered(5));
+  // Many more than fit into the buffer: it has to read again, whenever the deletion comes.
+  await store.publish('s', numbered(100));
   const live = await store.subscribeTo('s', { startFrom: 0n, batchSize: 2 });
   await live.next();
   await store.deleteStream('s', { hard: true });
@@ -145,4 +146,25 @@ test('closing the store settles everything that is pending', async () => {
   expect(await live.next()).toEqual({ done: true, value: undefined });
   expect(await rejection(store.get('s'))).toMatchObject({ code: 'CLOSED' });
   await store.close();
+});
+
+test('a logger hears of each session that was lost and came back, and of nothing else', async () => {
+  const lines: { readonly fields: Record<string, unknown>; readonly message: string }[] = [];
+  const take = (fields: object, message: string): void => {
+    lines.push({ fields: { ...fields }, message });
+  };
+  const { store, database } = await freshStore({ logger: { debug: take, warn: take } });
+  await store.subscribeToAll();
+  const states = (): unknown[] =>
+    lines.filter(({ message }) => message === 'the session that listens').map(({ fields }) => fields.to);
+  await waitFor(() => states().includes('listening'), { what: 'listening' });
+  const before = states().length;
+  await store.publishEvent('s', 'T');
+  expect(states()).toHaveLength(before);
+  await database.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+     where datname = current_database() and pid <> pg_backend_pid()`,
+  );
+  await waitFor(() => states().slice(before).includes('listening'), { what: 'listening again' });
+  expect(lines.every(({ fields }) => !JSON.stringify(fields).includes(database.connection.password))).toBe(true);
 });
