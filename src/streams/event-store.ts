@@ -1,10 +1,10 @@
 import type { Datastore } from '../core/index.ts';
-import { rowFilter } from './all-source.ts';
 import type { WriteResult } from './append-call.ts';
 import { ensureInstalled } from './ensure-installed.ts';
 import { BadRequestError } from './errors.ts';
+import type { InShard, PublishEventOptions, SubscribeToAllOptions, SubscribeToOptions } from './event-store-options.ts';
 import { LiveShards } from './live-shards.ts';
-import { NewEvent, type NewEventOptions } from './new-event.ts';
+import { NewEvent } from './new-event.ts';
 import type { ResolvedStreamsOptions } from './options.ts';
 import {
   type ConnectSubscriptionOptions,
@@ -18,55 +18,24 @@ import {
   type PersistentSubscription,
   type ReplayOptions,
 } from './persistent/index.ts';
-import { Position } from './position.ts';
 import { Publisher, type PublishOptions } from './publish.ts';
 import { isAsyncIterable, publishMany } from './publish-many.ts';
 import {
-  checkCount,
-  checkNumber,
   type GetAllOptions,
   type GetOptions,
   type IterAllOptions,
   type IterOptions,
-  parseStart,
   Reader,
   type ReadOptions,
-  type StartPosition,
 } from './reader.ts';
 import type { RecordedEvent } from './recorded-event.ts';
 import { type DeleteStreamOptions, Retention, type RetentionSettings, type ScavengeOptions } from './retention.ts';
 import { Shards } from './shards.ts';
 import { StreamHomes } from './stream-homes.ts';
-import { ALL, parseSource } from './stream-name.ts';
+import { parseSource } from './stream-name.ts';
 import type { AllSlice, StreamSlice } from './stream-slice.ts';
-import { subscribeToAllEvents } from './subscribe-all.ts';
-import { subscribeToStream } from './subscribe-stream.ts';
+import { Subscriber } from './subscriber.ts';
 import type { Subscription } from './subscription.ts';
-
-/** Where a stream is, when its shard was given with the appends. */
-export interface InShard {
-  readonly shardId?: number | undefined;
-}
-
-/** What `publishEvent` may be told: the event, and how to append it. */
-export interface PublishEventOptions extends NewEventOptions, PublishOptions {}
-
-export interface SubscribeOptions extends Omit<ReadOptions, 'signal'> {
-  /** Events of one page; twice as many wait at most for a slow consumer. @default 100 */
-  readonly batchSize?: number | undefined;
-}
-
-export interface SubscribeToOptions extends SubscribeOptions {
-  /** The first event wanted: history from there on, then what is new. @default only what is new */
-  readonly startFrom?: bigint | StartPosition | undefined;
-}
-
-export interface SubscribeToAllOptions
-  extends SubscribeOptions,
-    Pick<GetAllOptions, 'category' | 'consumerGroup' | 'shards'> {
-  /** History from there on, then what is new. @default only what is new */
-  readonly startFrom?: StartPosition | undefined;
-}
 
 /**
  * An event store on the shards of a Datastore. One is enough for a process: any number of operations run at once.
@@ -84,10 +53,10 @@ export class EventStore {
   readonly #live: LiveShards;
   readonly #publisher: Publisher;
   readonly #reader: Reader;
+  readonly #subscriber: Subscriber;
   readonly #groups: Groups;
   readonly #parked: Parked;
   readonly #retention: Retention;
-  readonly #subscriptions = new Set<Subscription>();
   readonly #onClose: () => Promise<void>;
   #closed: Promise<void> | undefined;
 
@@ -98,6 +67,7 @@ export class EventStore {
     this.#live = new LiveShards(this.#shards);
     this.#publisher = new Publisher(this.#shards, this.#live);
     this.#reader = new Reader(this.#shards, this.#live);
+    this.#subscriber = new Subscriber(this.#shards, this.#live, this.#homes);
     this.#groups = new Groups(this.#shards, this.#live);
     this.#parked = new Parked(this.#shards, this.#groups);
     this.#retention = new Retention(this.#shards);
@@ -229,47 +199,13 @@ export class EventStore {
    */
   async subscribeTo(stream: string, options: SubscribeToOptions = {}): Promise<Subscription> {
     this.#open();
-    const source = parseSource(stream);
-    const { startFrom, batchSize = 100, ...rest } = options;
-    if (source.kind !== 'stream') {
-      if (typeof startFrom === 'bigint') {
-        throw new BadRequestError(`${JSON.stringify(stream)}: startFrom is a position, 'beginning' or 'end'`);
-      }
-      return this.subscribeToAll({
-        ...rest,
-        batchSize,
-        startFrom,
-        ...(source.kind === 'category' && { category: source.category }),
-      });
-    }
-    return this.#kept(
-      await subscribeToStream(this.#shards, this.#live, {
-        shardId: this.#homes.resolve(stream, options),
-        stream,
-        startFrom: firstNumber(startFrom),
-        batchSize: checkCount('batchSize', batchSize),
-        resolve: options.resolveLinks ?? true,
-        correlationId: options.correlationId,
-        onEnd: (ended) => this.#subscriptions.delete(ended),
-      }),
-    );
+    return this.#subscriber.follow(stream, options);
   }
 
   /** Follows all events of the cluster, or a category. See {@link subscribeTo}. */
   async subscribeToAll(options: SubscribeToAllOptions = {}): Promise<Subscription> {
     this.#open();
-    const { category, consumerGroup, startFrom = 'end', batchSize = 100 } = options;
-    return this.#kept(
-      await subscribeToAllEvents(this.#shards, this.#live, {
-        source: category === undefined ? ALL : `${category}-*`,
-        shardIds: options.shards ?? this.#shards.ids,
-        filter: rowFilter(category, consumerGroup),
-        startFrom: startFrom === 'end' ? undefined : parseStart(startFrom),
-        batchSize: checkCount('batchSize', batchSize),
-        resolve: options.resolveLinks ?? true,
-        onEnd: (ended) => this.#subscriptions.delete(ended),
-      }),
-    );
+    return this.#subscriber.followAll(options);
   }
 
   /**
@@ -377,7 +313,7 @@ export class EventStore {
 
   /** Counters of this store. */
   stats(): { readonly queuedAppends: number; readonly subscriptions: number } {
-    return { queuedAppends: this.#publisher.queued, subscriptions: this.#subscriptions.size };
+    return { queuedAppends: this.#publisher.queued, subscriptions: this.#subscriber.size };
   }
 
   /**
@@ -395,7 +331,7 @@ export class EventStore {
 
   async #close(): Promise<void> {
     await this.#groups.close();
-    for (const subscription of [...this.#subscriptions]) subscription.end(this.#shards.closedError());
+    this.#subscriber.close();
     this.#publisher.close();
     this.#shards.beginClose();
     await this.#live.close();
@@ -406,19 +342,4 @@ export class EventStore {
   #open(): void {
     if (this.#closed !== undefined) throw this.#shards.closedError();
   }
-
-  #kept(subscription: Subscription): Subscription {
-    if (!subscription.isComplete) this.#subscriptions.add(subscription);
-    if (this.#closed !== undefined) subscription.end(this.#shards.closedError());
-    return subscription;
-  }
-}
-
-function firstNumber(startFrom: SubscribeToOptions['startFrom']): bigint | undefined {
-  if (startFrom === undefined || startFrom === 'end') return undefined;
-  if (startFrom === 'beginning') return 0n;
-  if (startFrom instanceof Position || typeof startFrom === 'string') {
-    throw new BadRequestError(`startFrom: a stream has numbers, not positions; give a bigint, 'beginning' or 'end'`);
-  }
-  return checkNumber('startFrom', startFrom);
 }

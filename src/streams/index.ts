@@ -18,13 +18,13 @@ export {
   SubscriptionFailedError,
   WrongExpectedVersionError,
 } from './errors.ts';
-export {
-  EventStore,
-  type PublishEventOptions,
-  type SubscribeOptions,
-  type SubscribeToAllOptions,
-  type SubscribeToOptions,
-} from './event-store.ts';
+export { EventStore } from './event-store.ts';
+export type {
+  PublishEventOptions,
+  SubscribeOptions,
+  SubscribeToAllOptions,
+  SubscribeToOptions,
+} from './event-store-options.ts';
 export { ExpectedVersion } from './expected-version.ts';
 export { linkTo, NewEvent, type NewEventOptions } from './new-event.ts';
 export type { StreamsOptions } from './options.ts';

@@ -1,11 +1,11 @@
 import type { Cursor, Datastore } from '../../core/index.ts';
-import { OutcomeUnknownError } from '../../errors.ts';
-import { SV, sqlStateOf } from '../../internal/sqlstate.ts';
-import { BadRequestError, ForeignEventError, LeaseLostError } from '../errors.ts';
+import { BadRequestError, ForeignEventError } from '../errors.ts';
 import type { RecordedEvent } from '../recorded-event.ts';
+import type { Dealer } from './dealer.ts';
 import { Dealing } from './dealing.ts';
 import type { Delivery } from './delivery.ts';
-import type { Dealer, ShardConsumer } from './shard-consumer.ts';
+import { leaseLost, settleInTransaction } from './exactly-once.ts';
+import type { ShardConsumer } from './shard-consumer.ts';
 
 /**
  * What to do with an event that could not be worked off.
@@ -165,33 +165,13 @@ export class PersistentSubscription {
    */
   async transaction<T>(event: RecordedEvent, fn: (cursor: Cursor) => Promise<T>): Promise<T> {
     const delivery = this.#delivery(event);
-    if (delivery.state !== 'handed') throw lost(event);
-    const { owner, slice, position } = delivery;
+    if (delivery.state !== 'handed') throw leaseLost(event);
     delivery.inTransaction = true;
     try {
-      for (;;) {
-        let savedTo: bigint | undefined;
-        let result: { readonly value: T } | undefined;
-        try {
-          await this.#datastore.transaction(owner.sql.shardId, async (cursor) => {
-            const value = await fn(cursor);
-            const settledTo = slice?.settledTo(false, delivery);
-            savedTo = settledTo !== undefined && settledTo >= position ? settledTo : undefined;
-            const term = slice?.term ?? 0n;
-            const { text, values } = owner.sql.settleWithin(slice?.slice ?? null, term, position, savedTo ?? null);
-            await cursor.query(text, values);
-            result = { value };
-          });
-        } catch (error) {
-          if (sqlStateOf(error) === SV.eventTaken) throw lost(event, error);
-          if (!(error instanceof OutcomeUnknownError)) throw error;
-          const done = await owner.sql.wasSettled(slice?.slice, position, {});
-          if (!done) continue;
-        }
-        if (this.#stateOf(delivery) === 'handed') owner.settledWithin(delivery, savedTo);
-        this.#dealing.drop(delivery);
-        return result!.value;
-      }
+      const { value, savedTo } = await settleInTransaction(this.#datastore, delivery, fn);
+      if (this.#stateOf(delivery) === 'handed') delivery.owner.settledWithin(delivery, savedTo);
+      this.#dealing.drop(delivery);
+      return value;
     } finally {
       delivery.inTransaction = false;
     }
@@ -275,11 +255,4 @@ export class PersistentSubscription {
   #stateOf(delivery: Delivery): Delivery['state'] {
     return delivery.state;
   }
-}
-
-function lost(event: RecordedEvent, cause?: unknown): LeaseLostError {
-  return new LeaseLostError(
-    `event ${event.eventNumber} of ${JSON.stringify(event.stream)} went to another consumer meanwhile; nothing was done here`,
-    { stream: event.stream, cause },
-  );
 }

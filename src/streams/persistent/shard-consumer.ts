@@ -1,31 +1,19 @@
 import { sleep } from '../../internal/sleep.ts';
 import { SubscriptionFailedError } from '../errors.ts';
-import { resolveLinks } from '../links.ts';
 import type { LiveShards } from '../live-shards.ts';
-import { RecordedEvent } from '../recorded-event.ts';
 import type { RunOptions, Shards } from '../shards.ts';
 import type { Source } from '../stream-name.ts';
-import { type Delivery, type DeliveryOwner, exceptionOf, readyDelivery } from './delivery.ts';
+import type { Dealer } from './dealer.ts';
+import { type Delivery, type DeliveryOwner, exceptionOf } from './delivery.ts';
 import type { Beat, GroupSql } from './group-sql.ts';
+import { Line } from './line.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { RetryLine } from './retry-line.ts';
 import type { ResolvedSettings } from './settings.ts';
 import { Settlements, type Written } from './settlements.ts';
-import { type SliceEvent, SliceReader } from './slice-reader.ts';
+import { SliceReader } from './slice-reader.ts';
 import { SliceSet } from './slice-set.ts';
 import type { SliceState } from './slice-state.ts';
-
-/** Where a consumer's events go. */
-export interface Dealer {
-  /** Somebody waits for an event. */
-  readonly asking: boolean;
-  /** Events to deal out, in order; those that waited for a retry come before all others. */
-  ready(deliveries: readonly Delivery[], first: boolean): void;
-  /** Takes back events that were not dealt out yet. */
-  withdraw(of: (delivery: Delivery) => boolean): Delivery[];
-  /** Events that were dealt out and are not this consumer's any more. */
-  forget(deliveries: readonly Delivery[]): void;
-  failed(error: unknown): void;
-}
 
 /** A consumer without a slice asks for one so often, in ms. */
 const WANTING_MS = 250;
@@ -38,7 +26,6 @@ const WANTING_MS = 250;
  */
 export class ShardConsumer implements DeliveryOwner {
   readonly sql: GroupSql;
-  readonly #shards: Shards;
   readonly #source: Source;
   readonly #dealer: Dealer;
   readonly #reload: () => Promise<ResolvedSettings | undefined>;
@@ -48,13 +35,11 @@ export class ShardConsumer implements DeliveryOwner {
   readonly #reader: SliceReader;
   readonly #retries: RetryLine;
   readonly #settlements: Settlements;
+  readonly #ahead: ReadAhead;
+  readonly #line: Line;
   readonly #unwatch: () => void;
   #settings: ResolvedSettings;
   #revision: bigint;
-  #buffered = 0;
-  #dealtAt = performance.now();
-  /** Events settled since the last reading. */
-  #workedOff = 0;
   #dirty = false;
   #wakeUp: (() => void) | undefined;
   #work: Promise<unknown> = Promise.resolve();
@@ -70,13 +55,13 @@ export class ShardConsumer implements DeliveryOwner {
       reload,
     }: { source: Source; dealer: Dealer; maxInFlight: number; reload: () => Promise<ResolvedSettings | undefined> },
   ) {
-    this.#shards = shards;
     this.sql = sql;
     this.#source = source;
     this.#dealer = dealer;
     this.#reload = reload;
     this.#settings = sql.group.settings;
     this.#revision = sql.group.revision;
+    this.#ahead = new ReadAhead(this.#isOrdered);
     this.#slices = new SliceSet((slice) => this.#onLost(slice));
     this.#reader = new SliceReader(shards, sql, { source, slices: this.#slices, maxInFlight, options: this.#forever });
     this.#retries = new RetryLine(this, sql, (streamId) => this.#keyOf(streamId), shards.epoch);
@@ -90,6 +75,15 @@ export class ShardConsumer implements DeliveryOwner {
         onFailed: (error) => this.#dealer.failed(error),
       },
     );
+    this.#line = new Line(this, shards, {
+      isOrdered: this.#isOrdered,
+      keyOf: (streamId) => this.#keyOf(streamId),
+      retries: this.#retries,
+      settlements: this.#settlements,
+      ahead: this.#ahead,
+      dealer,
+      options: this.#forever,
+    });
     this.#unwatch = live.watch(sql.shardId, () => this.#wake());
   }
 
@@ -107,8 +101,7 @@ export class ShardConsumer implements DeliveryOwner {
 
   /** An event of this consumer was dealt out. */
   dealt(): void {
-    this.#buffered -= 1;
-    this.#dealtAt = performance.now();
+    this.#ahead.dealt();
     if (this.#wantsMore) this.#wake();
   }
 
@@ -154,7 +147,7 @@ export class ShardConsumer implements DeliveryOwner {
     this.#settlements.retry(delivery, exceptionOf(delivery, { attempts, delayMs, reason }));
     if (this.#isOrdered) {
       if (slice !== undefined) this.#retries.blocked.add(key);
-      for (const later of this.#withdraw((other) => other.key === key)) this.#keepBehind(later);
+      for (const later of this.#withdraw((other) => other.key === key)) this.#line.keepBehind(later);
     }
     if (slice !== undefined) this.#settledOne(slice);
   }
@@ -234,19 +227,13 @@ export class ShardConsumer implements DeliveryOwner {
     this.#revision = revision;
   }
 
-  /**
-   * Whether to read on. A consumer of runs takes from what everybody shares, so it takes a run when it is asked for an
-   * event, or ahead of that while it works the last one off.
-   */
   get #wantsMore(): boolean {
-    if (this.#isOrdered) return this.#buffered < this.#settings.bufferSize / 2;
-    const { run } = this.#reader;
-    return this.#buffered === 0 ? this.#dealer.asking : this.#buffered <= run / 4 && this.#workedOff >= run / 2;
+    return this.#ahead.wantsMore(this.#settings, this.#reader.run, this.#dealer.asking);
   }
 
   /** Runs whose events nobody has asked for in a long time go to those who do. */
   #giveBackIdle(): void {
-    if (this.#buffered === 0 || performance.now() - this.#dealtAt < this.#settings.timeoutMs) return;
+    if (!this.#ahead.isForgotten(this.#settings)) return;
     this.#withdraw((delivery) => delivery.slice !== undefined && delivery.owner === this);
     for (const slice of [...this.#slices]) {
       slice.shed = true;
@@ -274,73 +261,28 @@ export class ShardConsumer implements DeliveryOwner {
   async #fill(): Promise<boolean> {
     const { bufferSize, readBatchSize, leaseMs } = this.#settings;
     if (!this.#wantsMore) return false;
-    const room = Math.max(1, bufferSize - this.#buffered);
+    const room = this.#ahead.room(this.#settings);
     const slices = this.#isOrdered ? this.#slices.numbers : null;
     if (this.#retries.dueInMs === 0 && slices?.length !== 0) {
       const { deliveries, gone } = await this.#retries.claim(slices, leaseMs, room, this.#forever);
       for (const event of gone) this.#settlements.finish({ ...event, state: 'leaving' });
-      await this.#line(deliveries, true);
+      await this.#line.add(deliveries, true);
       if (deliveries.length > 0) return true;
     }
     // So many wait already that reading on would only add to them.
     if (this.#retries.blocked.total >= bufferSize) return false;
     const read = await this.#reader.read(Math.min(readBatchSize, room), this.#settings);
     if (read === undefined) return false;
-    if (!this.#isOrdered) this.#workedOff = 0;
-    await this.#line(this.#deliveries(read.events), false);
+    this.#ahead.hasRead();
+    await this.#line.add(this.#line.deliveriesOf(read.events), false);
     read.done();
     if (read.events.length === 0 && read.more) this.#settlements.progressed();
     return read.more;
   }
 
-  #deliveries(events: readonly SliceEvent[]): Delivery[] {
-    const deliveries: Delivery[] = [];
-    for (const { slice, position, streamId, row } of events) {
-      if (slice.lost || slice.done.has(position)) continue;
-      // The first event behind the position is what killed the last consumer.
-      const { attempts } = slice;
-      slice.attempts = 0;
-      const event = new RecordedEvent(row, this.#shards.epoch, { retryCount: attempts });
-      deliveries.push(
-        readyDelivery({ owner: this, event, position, eventId: row.id, key: this.#keyOf(streamId), attempts, slice }),
-      );
-    }
-    return deliveries;
-  }
-
-  /** Puts events in line to be dealt out; parks what was tried too often, keeps back what must wait. */
-  async #line(deliveries: readonly Delivery[], first: boolean): Promise<void> {
-    const ready: Delivery[] = [];
-    for (const delivery of await this.#resolved(deliveries)) {
-      const { slice, attempts, key } = delivery;
-      if (slice?.lost) continue;
-      slice?.add(delivery);
-      if (attempts > this.#settings.maxRetryCount)
-        this.park(delivery, attempts, 'its consumers died of it, or it was tried too often');
-      else if (slice !== undefined && this.#isOrdered && this.#retries.blocked.has(key)) this.#keepBehind(delivery);
-      else ready.push(delivery);
-    }
-    this.#buffered += ready.length;
-    this.#dealer.ready(ready, first);
-  }
-
-  async #resolved(deliveries: readonly Delivery[]): Promise<readonly Delivery[]> {
-    if (!this.#settings.resolveLinks) return deliveries;
-    const events = deliveries.map(({ event }) => event);
-    const resolved = await resolveLinks(this.#shards, events, this.#forever);
-    return resolved === events ? deliveries : deliveries.map((delivery, i) => ({ ...delivery, event: resolved[i]! }));
-  }
-
-  #keepBehind(delivery: Delivery): void {
-    const { attempts, key } = delivery;
-    delivery.state = 'leaving';
-    this.#retries.blocked.add(key);
-    this.#settlements.retry(delivery, exceptionOf(delivery, { attempts, delayMs: 0, reason: null }));
-  }
-
   #withdraw(of: (delivery: Delivery) => boolean): Delivery[] {
     const withdrawn = this.#dealer.withdraw(of);
-    this.#buffered -= withdrawn.length;
+    this.#ahead.withdrawn(withdrawn.length);
     return withdrawn;
   }
 
@@ -371,7 +313,7 @@ export class ShardConsumer implements DeliveryOwner {
 
   /** One event of a slice is settled: where care is needed it is written down before the next one is dealt out. */
   #settledOne(slice: SliceState): void {
-    this.#workedOff += 1;
+    this.#ahead.settled();
     if (slice.careful > 0) {
       slice.careful -= 1;
       void this.#settlements.flush();

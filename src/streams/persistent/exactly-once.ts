@@ -1,0 +1,48 @@
+import type { Cursor, Datastore } from '../../core/index.ts';
+import { OutcomeUnknownError } from '../../errors.ts';
+import { SV, sqlStateOf } from '../../internal/sqlstate.ts';
+import { LeaseLostError } from '../errors.ts';
+import type { RecordedEvent } from '../recorded-event.ts';
+import type { Delivery } from './delivery.ts';
+
+/**
+ * Runs a handler and settles its event in one transaction on the event's shard: both are done, or neither. When the reply
+ * to the commit is lost, the slice says which of the two it was; when neither, the transaction is run again.
+ *
+ * @returns what the handler returned, and up to where the slice is settled and written down, if that has moved
+ * @throws LeaseLostError when the event went to somebody else meanwhile: nothing was done here
+ */
+export async function settleInTransaction<T>(
+  datastore: Datastore,
+  delivery: Delivery,
+  fn: (cursor: Cursor) => Promise<T>,
+): Promise<{ readonly value: T; readonly savedTo: bigint | undefined }> {
+  const { owner, slice, position, event } = delivery;
+  for (;;) {
+    let result: { readonly value: T; readonly savedTo: bigint | undefined } | undefined;
+    try {
+      await datastore.transaction(owner.sql.shardId, async (cursor) => {
+        const value = await fn(cursor);
+        const settledTo = slice?.settledTo(false, delivery);
+        const savedTo = settledTo !== undefined && settledTo >= position ? settledTo : undefined;
+        const term = slice?.term ?? 0n;
+        const { text, values } = owner.sql.settleWithin(slice?.slice ?? null, term, position, savedTo ?? null);
+        await cursor.query(text, values);
+        result = { value, savedTo };
+      });
+    } catch (error) {
+      if (sqlStateOf(error) === SV.eventTaken) throw leaseLost(event, error);
+      if (!(error instanceof OutcomeUnknownError)) throw error;
+      const done = await owner.sql.wasSettled(slice?.slice, position, {});
+      if (!done) continue;
+    }
+    return result!;
+  }
+}
+
+export function leaseLost(event: RecordedEvent, cause?: unknown): LeaseLostError {
+  return new LeaseLostError(
+    `event ${event.eventNumber} of ${JSON.stringify(event.stream)} went to another consumer meanwhile; nothing was done here`,
+    { stream: event.stream, cause },
+  );
+}
