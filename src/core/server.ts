@@ -2,6 +2,7 @@ import type { Client, QueryArrayResult } from 'pg';
 import { ClosedError } from '../errors.ts';
 import { Endpoint } from '../internal/endpoint/endpoint.ts';
 import { ClientPool } from './client-pool.ts';
+import { ContactOnce } from './contact-once.ts';
 import { Cursor } from './cursor.ts';
 import { EntitySources } from './entity-sources.ts';
 import { QueueFullError } from './errors.ts';
@@ -62,7 +63,7 @@ export class Server {
   readonly #holders: LaneHolder[] = [];
   /** How entities are read and written on this server. */
   readonly entities: EntitySources;
-  #contact: { readonly startedAt: string; readonly checked: Promise<void> } | undefined;
+  readonly #contact = new ContactOnce();
   #facts: SessionFacts | undefined;
   #learning: Promise<void> | undefined;
   #outstanding = 0;
@@ -228,24 +229,12 @@ export class Server {
     const client = await this.endpoint.connect(how);
     try {
       this.#facts = await prepareSession(client);
-      await this.#contactOnce(client, this.#facts);
+      await this.#contact.check(this.#facts.startedAt, () => this.#host.contact(this, client));
       return client;
     } catch (error) {
       void client.end().catch(() => {});
       throw error;
     }
-  }
-
-  /** Checks the server when it is met for the first time, and when it was started anew: it may be another one by then. */
-  #contactOnce(client: Client, { startedAt }: SessionFacts): Promise<void> {
-    if (this.#contact?.startedAt !== startedAt) {
-      const contact = { startedAt, checked: this.#host.contact(this, client) };
-      this.#contact = contact;
-      contact.checked.catch(() => {
-        if (this.#contact === contact) this.#contact = undefined;
-      });
-    }
-    return this.#contact.checked;
   }
 
   /** Runs one statement on a client of its own; rows come as arrays. */
