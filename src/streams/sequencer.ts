@@ -15,8 +15,8 @@ const REST = 3;
 const REST_WATCHED = 0.5;
 const MAX_REST_MS = 10;
 /**
- * When a pass had nothing to give, or somebody else was at it, other processes do the work: this one waits longer each
- * time, so that sixteen processes together pass about as often as one would.
+ * When somebody else was at it, or a pass had nothing to give that nobody here waits for, other processes do the work:
+ * this one waits longer each time, so that sixteen processes together pass about as often as one would.
  */
 const MIN_YIELD_MS = 4;
 const MAX_YIELD_MS = 32;
@@ -110,7 +110,7 @@ export class Sequencer {
         this.#pending = true;
         return 0;
       }
-      this.#rest(performance.now() - started, given === 0);
+      this.#rest(performance.now() - started, busy || (given === 0 && !this.#isWatched()));
       // What we wrote may be too late for the pass under way.
       return busy ? this.#yieldMs : 0;
     } catch (error) {
