@@ -1,6 +1,7 @@
 // How many row changes a second go from the binlog into Postgres? The workload of the spec: 100,000 single-row events
 // (50,000 inserts, 30,000 updates, 20,000 deletes; 100 statements to a transaction) on the nine-column table.
 import { loadavg } from 'node:os';
+import pg from 'pg';
 import {
   type ImportServers,
   maxRssMb,
@@ -18,9 +19,13 @@ export const run = (): Promise<Result[]> =>
   withImportServers(0, async (servers) => {
     await servers.engine.initReplica('big');
     const seconds: number[] = [];
+    const plain: number[] = [];
+    let rssMb = 0;
     for (let turn = 0; turn < TURNS; turn++) {
       await write(servers, turn * 1_000_000);
       seconds.push(await follow(servers));
+      rssMb ||= maxRssMb();
+      plain.push(await oneByOne(servers, turn * 1_000_000));
     }
     return [
       {
@@ -29,7 +34,8 @@ export const run = (): Promise<Result[]> =>
         goal: 'at least 30,000',
         unit: 'changes/s from the binlog to Postgres',
         ours: rounded(EVENTS / median(seconds)),
-        memory: { 'MB of this process at most': maxRssMb() },
+        rivals: { 'a statement for each change, 100 to a transaction': rounded(EVENTS / median(plain)) },
+        memory: { 'MB of this process at most, the writer among it': rssMb },
         load: { 'one minute': rounded(loadavg()[0]!) },
       },
     ];
@@ -57,6 +63,36 @@ async function write(servers: ImportServers, base: number): Promise<void> {
     await session.query(`begin; ${statements.join('; ')}; commit`);
   }
   await session.end();
+}
+
+/** The same changes, each a statement of its own: how replicas that do not compact apply them. Without reading any log. */
+async function oneByOne({ connection, query }: ImportServers, base: number): Promise<number> {
+  await query(`create table if not exists public.plain (like ${SCHEMA}.big including all)`);
+  const client = new pg.Client(connection);
+  await client.connect();
+  const start = performance.now();
+  let last = base;
+  let done = base;
+  for (let sent = 0; sent < EVENTS; sent += 100) {
+    const statements: string[] = ['begin'];
+    for (let n = 0; n < 50; n++) {
+      last += 1;
+      statements.push(
+        `insert into plain overriding system value values (${last}, ${(last * 7919) % 1_000_003}, 'name of ${last} 😀', ${last} / 7.0, 'new',
+          '2025-01-01', '{"k": ${last}, "t": "tab"}', decode(md5('${last}'), 'hex'), repeat('text ', 12))`,
+      );
+    }
+    for (let n = 0; n < 30; n++)
+      statements.push(`update plain set price = price + 1, note = 'changed' where id = ${last - n}`);
+    for (let n = 0; n < 20; n++) {
+      done += 1;
+      statements.push(`delete from plain where id = ${done}`);
+    }
+    await client.query([...statements, 'commit'].join('; '));
+  }
+  const seconds = (performance.now() - start) / 1_000;
+  await client.end();
+  return seconds;
 }
 
 /** Replicates until the target has what the source has; the seconds that took. */
