@@ -12,7 +12,7 @@ test('a server killed during a move: after its start the move is resumed, and no
   const { servers } = await ownServers({ servers: 3, settings: { max_connections: 100 } });
   const [source, target, third] = [servers[0]!, servers[1]!, servers[2]!];
   const cluster = await movableCluster({
-    shards: ['1-7', '7-8'],
+    shards: ['1-5', '5-6'],
     databases: [databaseOf(source.connection), databaseOf(target.connection), databaseOf(third.connection)],
   });
   const { a, b, setting } = cluster;
@@ -20,9 +20,7 @@ test('a server killed during a move: after its start the move is resumed, and no
     [1, 'source', 'copy', 'begun'],
     [2, 'target', 'copy', 'begun'],
     [3, 'source', 'pause', 'acted'],
-    [4, 'target', 'pause', 'acted'],
-    [5, 'source', 'flip', 'begun'],
-    [6, 'target', 'flip', 'begun'],
+    [4, 'target', 'flip', 'begun'],
   ];
   await a.query(
     `insert into shard0001.entities (type, body) select 1, hstore('n', n::text) from generate_series(1, 20000) n;
@@ -30,8 +28,8 @@ test('a server killed during a move: after its start the move is resumed, and no
   );
   const writers = await startWriters({
     live: setting,
-    shards: [1, 2, 3, 4, 5, 6],
-    writers: 6,
+    shards: [1, 2, 3, 4],
+    writers: 4,
     everyMs: 5,
     tolerant: true,
   });
@@ -98,7 +96,7 @@ test('a transaction that stays open makes the pause wait, not the writers', asyn
         setTimeout(() => {
           released = Date.now();
           void holder.query('commit');
-        }, 3_000);
+        }, 2_000);
       },
     },
   );
