@@ -234,6 +234,7 @@ async function twoBecomeFour(cluster: Cluster): Promise<Result[]> {
       unit: 'ms',
       ours: rounded(at(took(report.calls), 0.99)),
       pausesOfTheMoverMs: { p50: rounded(median(waited)), max: rounded(at(waited, 1)) },
+      partsOfTheLongestMs: await longestParts(cluster),
       seen: {
         calls: report.calls.length,
         failedCalls: report.failures.length,
@@ -244,6 +245,18 @@ async function twoBecomeFour(cluster: Cluster): Promise<Result[]> {
       load: loadavg()[0]!.toFixed(1),
     },
   ];
+}
+
+/** Where the longest pause went, by the journal. */
+async function longestParts({ setting }: Cluster): Promise<Record<string, number>> {
+  const client = new pg.Client(setting.control as pg.ClientConfig);
+  await client.connect();
+  const { rows } = await client.query(
+    `select detail->'partsMs' as parts from hypervault.move_steps
+     where step = 'open' and move > ${MOVES + 1} order by (detail->>'pauseMs')::float8 desc limit 1`,
+  );
+  await client.end();
+  return rows[0]!.parts as Record<string, number>;
 }
 
 function placeOf(shardId: number): string {

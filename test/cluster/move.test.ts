@@ -45,6 +45,15 @@ test('a shard moves with its entities, tables, sequences, and nothing is left be
   expect([...new Set(steps)]).toEqual(
     MOVE_STEPS.filter((step) => !['pause', 'fence', 'flip', 'cleanup'].includes(step)),
   );
+  const { rows: kept } = await cluster.control.query(`select detail from hypervault.move_steps where step = 'open'`);
+  expect(Object.keys(kept[0].detail.partsMs).sort()).toEqual([
+    'arrived',
+    'fenced',
+    'flipped',
+    'locked',
+    'opened',
+    'shut',
+  ]);
   expect(move).toMatchObject({ state: 'moved', source: 'a', target: 'b' });
   expect(await cluster.owners(2)).toEqual(['b']);
   expect((await db.get(key))?.body).toEqual({ a: '1' });

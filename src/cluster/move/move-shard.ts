@@ -133,13 +133,20 @@ async function hand(moving: Moving, passage: Passage): Promise<void> {
   };
   await moving.reached('open', 'begun');
   const flipped = flip();
-  const [published, ended] = await Promise.allSettled([flipped, openShard(moving, passage, opening, flipped)]);
+  const partsMs: Record<string, number> = { ...fenced?.partsMs };
+  const over = (part: string) => (): void => {
+    if (fenced !== undefined) partsMs[part] = Math.round(performance.now() - fenced.since);
+  };
+  const [published, ended] = await Promise.allSettled([
+    flipped.finally(over('flipped')),
+    openShard(moving, passage, opening, flipped).finally(over('opened')),
+  ]);
   if (published.status === 'rejected') throw published.reason;
   if (ended.status === 'rejected') throw ended.reason;
   await moving.reached('open', 'acted');
   const pauseMs = fenced && performance.now() - fenced.since;
   await moving.reread();
-  for (const entry of entries) await journal.done(entry, { epoch: published.value.toString(), pauseMs });
+  for (const entry of entries) await journal.done(entry, { epoch: published.value.toString(), pauseMs, partsMs });
   await assertOwner(moving, passage.to.name);
   moving.report('open', { pauseMs });
 }

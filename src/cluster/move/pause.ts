@@ -22,6 +22,8 @@ export interface Fenced {
   /** `performance.now()` when writers began to wait. */
   readonly since: number;
   readonly tries: number;
+  /** When each part of the pause was over, in ms since its beginning: for whoever asks where it went. */
+  readonly partsMs: Readonly<Record<string, number>>;
 }
 
 /**
@@ -51,7 +53,7 @@ export async function pauseAndFence(moving: Moving, passage: Passage, opening: O
     const epoch = map.epoch + 1n;
     await moving.journal.setEpoch(moving.row.id, epoch);
     const outcome = await tryOnce(moving, passage, { session, opening, marker, epoch });
-    if (typeof outcome === 'number') return { map, since: outcome, tries };
+    if (typeof outcome !== 'string') return { map, tries, ...outcome };
     await opening.rollback();
     moving.report('pause', { note: `${outcome}; trying again` });
     if (performance.now() > deadline) {
@@ -97,7 +99,7 @@ async function tryOnce(
   moving: Moving,
   { from, to }: Passage,
   { session, opening, marker, epoch }: { session: Client; opening: Opening; marker: Marker; epoch: bigint },
-): Promise<number | string> {
+): Promise<Pick<Fenced, 'since' | 'partsMs'> | string> {
   const { schema, options, signal } = moving;
   // A mover that vanishes from the network must not keep the locks; a synchronous standby must have the fence.
   await session.query(
@@ -111,14 +113,19 @@ async function tryOnce(
     await session.query('select hypervault.move_quiet($1)', [schema]);
     await session.query(`set local lock_timeout to ${options.lockTimeoutMs}`);
     const since = performance.now();
+    const partsMs: Record<string, number> = {};
+    const over = (part: string): void => {
+      partsMs[part] = Math.round(performance.now() - since);
+    };
     await session.query('select hypervault.move_lock($1)', [schema]);
+    over('locked');
     const shut = session
       .query('select hypervault.move_shut($1, $2, $3)', [schema, to.name, epoch.toString()])
       // Readers stop with the writers: nobody reads what will be out of date at once.
       .then(() => setUsage(session, schema, moving.objects.usage ?? [], false));
     // Every writer has committed by now or waits: what is behind this marker is nothing.
     const arrived = marker.write().then((number) => marker.arrived(number, options.maxPauseMs, signal));
-    const [there] = await Promise.all([arrived, shut]);
+    const [there] = await Promise.all([arrived.finally(() => over('arrived')), shut.finally(() => over('shut'))]);
     if (!there) {
       await session.query('rollback');
       return `the last rows did not reach ${to.name} within ${options.maxPauseMs} ms`;
@@ -126,7 +133,8 @@ async function tryOnce(
     await moving.reached('pause', 'acted');
     await moving.reached('fence', 'begun');
     await session.query('commit');
-    return since;
+    over('fenced');
+    return { since, partsMs };
   } catch (error) {
     await session.query('rollback').catch(() => {});
     if (AGAIN.has(sqlStateOf(error))) return `${from.name}: ${(error as Error).message}`;
