@@ -97,6 +97,6 @@ it('finds children in other shards and on other servers', { timeout: 60_000 }, a
   const asides = async (): Promise<unknown[]> =>
     (await databases[0].query("select origin_table as t from hypervault.import_table where state = 'aside' order by 1"))
       .rows;
-  await waitFor(async () => (await asides()).length === 2, { timeoutMs: 10_000, what: 'the table set aside' });
+  await waitFor(async () => (await asides()).length === 2, { timeoutMs: 30_000, what: 'the table set aside' });
   expect(await asides()).toEqual([{ t: 'account' }, { t: 'entry' }]);
 });
