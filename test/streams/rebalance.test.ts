@@ -20,9 +20,11 @@ test('no event is passed by when slices are given back while a page is read', { 
     );
   }
   const seen = new Set<number>();
+  const over = new AbortController();
   const work = async (life: number): Promise<void> => {
     const sub = await store.connectSubscription('g', 'order-*', { maxInFlight: 2 });
     const end = setTimeout(() => void sub.close(), life);
+    over.signal.addEventListener('abort', () => void sub.close());
     for await (const event of sub.events) {
       seen.add(event.json());
       await sub.ack(event);
@@ -34,6 +36,7 @@ test('no event is passed by when slices are given back while a page is read', { 
   const staying = work(2 ** 30);
   while (seen.size < total * 0.9) await Promise.all([work(150), work(260), work(400)]);
   await waitFor(() => seen.size === total, { timeoutMs: 15_000 });
+  over.abort();
   await staying;
   expect(seen.size).toBe(total);
 });

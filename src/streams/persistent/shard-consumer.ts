@@ -326,6 +326,11 @@ export class ShardConsumer implements DeliveryOwner {
     if (slice.lost || !(slice.isRead || slice.shed)) return;
     const through = slice.isRead && slice.savedTo >= slice.upto!;
     const free = slice.shed && slice.handed === 0 && slice.savedTo >= slice.settledTo(true);
+    if (slice.shed && slice.handed === 0 && !free) {
+      // Only its position keeps it here, and nothing else may ever come that has it written.
+      slice.touched = true;
+      this.#settlements.progressed();
+    }
     if (!through && !free) return;
     this.#slices.drop(slice);
     if (!through) this.sql.release([slice.slice], false, this.#forever).catch(() => {});
