@@ -12,6 +12,8 @@ interface FromOptions extends ImportOptions {
   readonly reference?: string;
   readonly schema: string;
   readonly setReplicaIdentity?: boolean;
+  readonly via?: string;
+  readonly addKeyColumn?: boolean;
   readonly check?: boolean;
   readonly copyOnly?: boolean;
 }
@@ -31,6 +33,8 @@ export const defineImportFrom: DefineCommand = (group, context) => {
     .option('--reference <tables>', 'tables of which every server gets a whole copy: a,b – or *')
     .option('--schema <names>', 'schemas that are taken over', 'public')
     .option('--set-replica-identity', 'let the source log whole old rows where their shard cannot be told otherwise')
+    .option('--add-key-column', 'let tables that lack the column have that of their parent, kept right by the source')
+    .option('--via <tables>', 'which parent (or foreign key) tells it, where there are several: table=parent,…')
     .option('--check', 'only report what cannot follow')
     .option('--copy-only', 'do not follow; start-replica does it later')
     .option('--source <name>', 'its name in the configuration', 'source')
@@ -52,6 +56,8 @@ async function takeOver(url: string, options: FromOptions, context: CliContext):
     by: options.by,
     reference: list(options.reference),
     setReplicaIdentity: options.setReplicaIdentity ?? false,
+    via: options.via,
+    addKeyColumn: options.addKeyColumn,
   });
   const kept = await keepSection(file, name, section);
   if (kept === 'written') output.note(`wrote import.sources.${name} into ${file}`);
@@ -83,8 +89,10 @@ async function takeOver(url: string, options: FromOptions, context: CliContext):
 /** Says everything that cannot follow, before anything moves. */
 async function report(engine: ReplicaEngine, name: string, { output }: CliContext): Promise<void> {
   const problems = await engine.preflight(name);
-  for (const { level, table, message } of problems)
+  for (const { level, table, message, sql } of problems) {
     output.note(`${level}: ${table === null ? '' : `${table}: `}${message}`);
+    for (const statement of sql ?? []) output.note(`    ${statement.replaceAll(/\s*\n\s*/g, ' ')};`);
+  }
   if (problems.some(({ level }) => level === 'error')) {
     output.note('nothing was copied');
     throw new CommandFailed(EXIT.failed);

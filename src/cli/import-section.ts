@@ -11,6 +11,9 @@ export interface SourceWords {
   readonly by: string | undefined;
   readonly reference: readonly string[];
   readonly setReplicaIdentity: boolean;
+  /** `table=parent` and more of them: tables that have the column of `by` from a parent. */
+  readonly via?: string | undefined;
+  readonly addKeyColumn?: boolean | undefined;
 }
 
 /** Environment variable that holds the password of the source: it is written into no file. */
@@ -36,20 +39,30 @@ export function sectionOf(words: SourceWords): {
       ...(password !== '' && { password: `\${${PASSWORD_VARIABLE}}` }),
     },
     schema_mappings: Object.fromEntries(words.schemas.map((schema) => [schema, schema])),
-    ...(words.by !== undefined && { shard_by: rulesOf(words.by) }),
+    ...(words.by !== undefined && { shard_by: rulesOf(words.by, words.via) }),
     ...(words.reference.length > 0 && { reference_tables: words.reference }),
     ...(words.setReplicaIdentity && { set_replica_identity: true }),
+    ...(words.addKeyColumn && { add_key_column: true }),
   };
   return { section, password };
 }
 
-function rulesOf(by: string): string | Record<string, string> {
-  if (!by.includes('=')) return by;
+function rulesOf(by: string, via: string | undefined): string | Record<string, unknown> {
+  if (!by.includes('=') && via === undefined) return by;
+  const rules: Record<string, unknown> = by.includes('=') ? pairsOf('--by', by, 'column') : { '*': by };
+  if (via === undefined) return rules;
+  if (by.includes('=')) throw new UsageError('--via goes with --by COLUMN; write other rules into shard_by');
+  for (const [table, parent] of Object.entries(pairsOf('--via', via, 'parent')))
+    rules[table] = { column: by, via: parent };
+  return rules;
+}
+
+function pairsOf(option: string, text: string, what: string): Record<string, string> {
   return Object.fromEntries(
-    by.split(',').map((rule) => {
-      const [table, column, ...rest] = rule.split('=').map((word) => word.trim());
-      if (!table || !column || rest.length > 0) throw new UsageError(`--by: ${rule} is not table=column`);
-      return [table, column];
+    text.split(',').map((rule) => {
+      const [table, value, ...rest] = rule.split('=').map((word) => word.trim());
+      if (!table || !value || rest.length > 0) throw new UsageError(`${option}: ${rule} is not table=${what}`);
+      return [table, value];
     }),
   );
 }

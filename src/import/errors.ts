@@ -28,6 +28,8 @@ export interface Problem {
   /** `schema.table`, when it is about one table. */
   readonly table: string | null;
   readonly message: string;
+  /** Statements for the source that mend it. */
+  readonly sql?: readonly string[] | undefined;
 }
 
 /** The source or the target is not fit for an import. Nothing was changed. */

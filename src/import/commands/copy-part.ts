@@ -2,13 +2,13 @@ import { dependentsOf } from '../catalogue/dependents.ts';
 import { lockSource } from '../catalogue/lock.ts';
 import { getSource, refuseSwitched, type SourceStatus, setFlags, setStatus } from '../catalogue/source-rows.ts';
 import { listTables, type TableRow } from '../catalogue/table-rows.ts';
-import { PreflightError, ReplicaStateError } from '../errors.ts';
+import { ReplicaStateError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import { messageOf } from '../workers/message-of.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
 import { type CopyResult, type CopySourceOptions, SourceCopy } from './copy-source.ts';
 import { stopReplica } from './stop-replica.ts';
-import { surveySource } from './survey.ts';
+import { surveyToCopy } from './survey-to-copy.ts';
 
 export type PartOptions = Partial<CopySourceOptions>;
 
@@ -87,12 +87,7 @@ async function copyPart(
   const lock = await lockSource(context.servers, before, { waitMs: 5_000, signal: options.signal });
   const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
   try {
-    const reader = await context.openSource(config);
-    const whole = await surveySource(context, config, reader, { schemas }).finally(() => reader.close());
-    const errors = whole.problems.filter(
-      ({ level, table }) => level === 'error' && (table === null || isWanted(table)),
-    );
-    if (errors.length > 0) throw new PreflightError(name, errors);
+    const whole = await surveyToCopy(context, config, { schemas, isWanted, signal });
     const survey = {
       ...whole,
       tables: whole.tables.filter(({ source }) => isWanted(qualifiedName(source))),

@@ -8,7 +8,7 @@ import { type EngineContext, sourceConfig } from './context.ts';
 import { type CopyResult, type CopySourceOptions, SourceCopy } from './copy-source.ts';
 import { grantSchemas } from './grants.ts';
 import { stopReplica } from './stop-replica.ts';
-import { surveySource } from './survey.ts';
+import { surveyToCopy } from './survey-to-copy.ts';
 
 export type InitOptions = Partial<CopySourceOptions>;
 
@@ -29,13 +29,11 @@ export async function initReplica(
   const lock = await lockSource(context.servers, before, { waitMs: 5_000, signal: options.signal });
   const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
   try {
-    const reader = await context.openSource(config);
-    const survey = await surveySource(context, config, reader).finally(() => reader.close());
-    if (survey.problems.some(({ level }) => level === 'error')) {
-      const error = new PreflightError(name, survey.problems);
-      await context.control((client) => setStatus(client, before, 'error', error.message));
+    const survey = await surveyToCopy(context, config, { signal }).catch(async (error: unknown) => {
+      if (error instanceof PreflightError)
+        await context.control((client) => setStatus(client, before, 'error', error.message));
       throw error;
-    }
+    });
     for (const { table, message } of survey.problems)
       context.log.warn(`${name}: ${table === null ? '' : `${table}: `}${message}`);
     const resume = (options.resume ?? true) && (before.status === 'initialising' || before.status === 'error');

@@ -8,6 +8,7 @@ import { UnmappableTable } from '../mapping/map-table.ts';
 import { spreadTables } from '../mapping/spread-tables.ts';
 import { qualifiedName, type SourceTable } from '../model/source-table.ts';
 import type { TargetTable } from '../model/target-table.ts';
+import { type KeyColumn, type KeyColumnPlan, planKeyColumns } from '../route/key-column.ts';
 import { chooseRouting } from '../route/table-routing.ts';
 import type { ImportSource } from '../source/import-source.ts';
 import { serversOf } from '../workers/load-tables.ts';
@@ -31,6 +32,8 @@ export interface Survey {
   /** Tables of the source that are left out because they cannot be mapped. */
   readonly leftOut: readonly { readonly source: SourceTable; readonly reason: string }[];
   readonly problems: readonly Problem[];
+  /** Routing columns that tables get from their parents before they are copied. */
+  readonly additions: readonly KeyColumn[];
 }
 
 /**
@@ -50,10 +53,12 @@ export async function surveySource(
   const found = (await source.readTables(schemas)).filter((table) => isWanted(config, table));
   const planned: PlannedTable[] = [];
   const leftOut: { source: SourceTable; reason: string }[] = [];
+  const ways =
+    source.keyColumnSql === undefined || config.routing === null ? null : planKeyColumns(found, config.routing);
   for (const table of found) {
     const choice = chooseRouting(table, config.routing);
     if ('problem' in choice) {
-      problems.push({ level: 'error', table: qualifiedName(table), message: choice.problem });
+      problems.push(withoutKey(config, source, qualifiedName(table), choice.problem, ways));
       continue;
     }
     try {
@@ -91,7 +96,35 @@ export async function surveySource(
   if (config.kind === 'mysql') problems.push(...cascadeWarnings(context, config, tables));
   problems.push(...((await source.reviewTables?.(tables)) ?? []));
   for (const server of servers) problems.push(...(await checkTarget(context, config, server, tables)));
-  return { tables, leftOut, problems };
+  const additions = config.addKeyColumn ? [...(ways?.values() ?? [])].filter((way) => 'table' in way) : [];
+  return { tables, leftOut, problems, additions };
+}
+
+/** What is to be said, and done, of a table that lacks its routing column. */
+function withoutKey(
+  { addKeyColumn }: SourceConfig,
+  source: ImportSource,
+  table: string,
+  problem: string,
+  ways: KeyColumnPlan | null,
+): Problem {
+  const way = ways?.get(table);
+  if (way === undefined) return { level: 'error', table, message: problem };
+  if ('refusal' in way)
+    return { level: 'error', table, message: `${problem}. To get it from a parent: ${way.refusal}` };
+  const origin = `the column ${way.name} of ${qualifiedName(way.parent)}, to which its ${way.foreignKey.name} leads`;
+  if (addKeyColumn)
+    return {
+      level: 'warning',
+      table,
+      message: `it gets ${origin}, before it is copied: the column is added, filled in parts, and kept right by a trigger and a foreign key; from the switch on your application gives it to new rows`,
+    };
+  return {
+    level: 'error',
+    table,
+    message: `it has no column ${way.name}, but could have ${origin}: let it be added with add_key_column (--add-key-column), or run the statements below; else name it in reference_tables (each server gets all of it), or leave it out with skip_tables`,
+    sql: source.keyColumnSql!(way),
+  };
 }
 
 /** The tables as they are in the target already (`keep_existing_schema`). */

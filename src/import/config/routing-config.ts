@@ -6,6 +6,8 @@ export interface RouteBy {
   readonly columns: readonly string[];
   /** @default the value of the only column */
   readonly key: ((...values: (string | null)[]) => string) | null;
+  /** Where a table without the column has it from: the parent, or the foreign key to it, by name. */
+  readonly via?: string | undefined;
 }
 
 /** How tables are spread over the shards (`shard_by`, `reference_tables`, `reference_schema`). */
@@ -42,7 +44,11 @@ function parseRule(raw: RawSection, table: string, rule: unknown): RouteBy {
       return { columns: columns.map(String), key: key as NonNullable<RouteBy['key']> };
     }
   }
+  if (typeof rule === 'object' && rule !== null && 'column' in rule && 'via' in rule) {
+    const { column, via } = rule as { column: unknown; via: unknown };
+    if (typeof column === 'string' && typeof via === 'string') return { columns: [column], key: null, via };
+  }
   throw new ConfigurationError(
-    `${raw.where}.shard_by.${table}: give a column's name, or in code { columns: ['a', 'b'], key: (a, b) => text }`,
+    `${raw.where}.shard_by.${table}: give a column's name, { column, via: parent } for a table that lacks it, or in code { columns: ['a', 'b'], key: (a, b) => text }`,
   );
 }

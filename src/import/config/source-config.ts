@@ -57,6 +57,8 @@ export interface SourceConfig {
   readonly replicationSlot: string;
   /** Sets the replica identity of a Postgres source's tables to full where the log would not tell enough. */
   readonly setReplicaIdentity: boolean;
+  /** Adds the routing column to tables of a Postgres source that lack it and have a parent with it. */
+  readonly addKeyColumn: boolean;
 }
 
 /** Keys of pg_chameleon that say nothing here, and why. */
@@ -100,6 +102,7 @@ const KEYS = [
   'mode',
   'replication_slot',
   'set_replica_identity',
+  'add_key_column',
   ...Object.keys(WITHOUT_MEANING),
 ] as const;
 
@@ -151,6 +154,7 @@ export function resolveSource(name: string, value: unknown, warnings: string[]):
     mode: readMode(raw),
     replicationSlot: raw.text('replication_slot') ?? slotName(name),
     setReplicaIdentity: raw.flag('set_replica_identity') ?? false,
+    addKeyColumn: raw.flag('add_key_column') ?? false,
   };
 }
 

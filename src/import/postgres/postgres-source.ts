@@ -1,22 +1,32 @@
 import type { Client } from 'pg';
 import { endClient } from '../../internal/client-guard.ts';
 import type { ConnectionSettings } from '../../internal/endpoint/settings.ts';
-import { BinlogPurgedError, type Problem } from '../errors.ts';
+import type { Problem } from '../errors.ts';
 import type { MappingOptions } from '../mapping/map-table.ts';
 import type { Position } from '../model/position.ts';
 import type { SourceTable } from '../model/source-table.ts';
 import type { TargetTable } from '../model/target-table.ts';
-import type { ChangeStream, FollowOptions, ImportSource, LogRetention, RoutedTable } from '../source/import-source.ts';
+import type { KeyColumn } from '../route/key-column.ts';
+import type {
+  AddKeyColumnsOptions,
+  ChangeStream,
+  FollowOptions,
+  ImportSource,
+  LogRetention,
+  RoutedTable,
+} from '../source/import-source.ts';
 import type { Snapshot } from '../source/snapshot.ts';
 import { readTables } from './catalogue/read-tables.ts';
+import { addKeyColumn } from './key-column/add.ts';
+import { keyColumnSql } from './key-column/statements.ts';
 import { lsnPosition, parseLsn } from './lsn.ts';
 import { mapPostgresTable } from './map-table.ts';
 import { preflightPostgres } from './preflight.ts';
 import { dropSlotAndPublication, ensureSlot, publishTables } from './publication.ts';
-import { ChangeReader } from './replication/change-reader.ts';
+import { followChanges, type RelationHost } from './replication/follow-changes.ts';
 import { RelationFollower } from './replication/relation-follower.ts';
-import { WalStream } from './replication/wal-stream.ts';
-import { RetentionWatch, readRetention } from './retention.ts';
+import { flushedPlace, refuseGap } from './replication/slot-place.ts';
+import { readRetention } from './retention.ts';
 import { identityStatement, reviewTables } from './review-tables.ts';
 import { explain, SourceServer } from './session.ts';
 import { openSnapshot } from './snapshot.ts';
@@ -30,14 +40,6 @@ export interface PostgresSourceOptions {
   /** Says which table a relation message speaks of, instead of what the catalogue of the import knows. */
   readonly relations?: RelationHost | undefined;
 }
-
-/** What knows the tables of a stream. */
-export type RelationHost = Pick<RelationFollower, 'find' | 'truncate'>;
-
-/** How much the open batch may hold before it is handed over in the middle of a transaction. */
-const MAX_BATCH_BYTES = 32 * 1024 * 1024;
-/** Transactions with this beginning of their replication origin's name were written by us. */
-export const ORIGIN_PREFIX = 'hypervault_';
 
 /** A Postgres server that rows come from. Connects when it is asked for something. */
 export class PostgresSource implements ImportSource {
@@ -87,6 +89,16 @@ export class PostgresSource implements ImportSource {
     });
   }
 
+  keyColumnSql(column: KeyColumn): readonly string[] {
+    return keyColumnSql(column);
+  }
+
+  addKeyColumns(columns: readonly KeyColumn[], options: AddKeyColumnsOptions): Promise<void> {
+    return this.#with(async (client) => {
+      for (const column of columns) await addKeyColumn(client, column, options);
+    });
+  }
+
   forget(): Promise<void> {
     return this.#with((client) => dropSlotAndPublication(client, this.#options.slot));
   }
@@ -122,85 +134,24 @@ export class PostgresSource implements ImportSource {
   }
 
   async follow(options: FollowOptions): Promise<ChangeStream> {
-    const { start, tables, events, queue, sink, maxRows, heartbeatMs, signal } = options;
-    const { slot } = this.#options;
-    await this.#with((client) => refuseGap(client, slot, start, this.label));
-    let end: { resolve: () => void; reject: (error: unknown) => void };
-    const ended = new Promise<void>((resolve, reject) => {
-      end = { resolve, reject };
-    });
-    ended.catch(() => {});
-    const follower =
-      this.#options.relations ??
-      new RelationFollower({
-        tables,
-        host: options.statements,
-        events,
-        readTable: (oid) => this.#readTable(oid),
-      });
-    let mark: bigint | undefined;
-    const reader = new ChangeReader({
-      start: start.ordinal,
-      queue,
-      sink,
-      maxRows,
-      maxBytes: MAX_BATCH_BYTES,
-      isOwnOrigin: (name) => name.startsWith(ORIGIN_PREFIX),
-      host: {
-        relation: (batch, relation, at) => follower.find(batch, relation, at),
-        truncate: (batch, some, at) => follower.truncate(batch, some, at),
-        setAside: (table, reason) => {
-          tables.remove(table.source.schema, table.source.name);
-          events.setAside(table, reason instanceof Error ? reason.message : String(reason), {});
-        },
-        heard: (place) => {
-          if (mark !== undefined && place >= mark) events.caughtUp();
-        },
-        handedOver: (batch) => events.handedOver(batch),
-        failed: (error) => end.reject(explain(error, this.label)),
-      },
-    });
-    const client = await this.#server.connectForReplication({ signal });
-    const stream = WalStream.start(client, {
+    const { slot, relations } = this.#options;
+    await this.#with((client) => refuseGap(client, slot, options.start, this.label));
+    const client = await this.#server.connectForReplication({ signal: options.signal });
+    return followChanges(client, {
+      ...options,
       slot,
-      publication: slot,
-      start: start.ordinal,
-      handler: reader,
-      heartbeatMs,
+      label: this.label,
+      relations:
+        relations ??
+        new RelationFollower({
+          tables: options.tables,
+          host: options.statements,
+          events: options.events,
+          readTable: (oid) => this.#readTable(oid),
+        }),
+      retention: () => this.retention(),
+      flushedPlace: () => this.#with(flushedPlace),
     });
-    reader.flow.control(stream);
-    const watch = new RetentionWatch((message) => events.warn?.(message));
-    // Whether the reader is at the end of the log is told by where the log ended a moment ago
-    const asking = setInterval(
-      () => {
-        if (watch.isDue)
-          this.retention().then(
-            (kept) => watch.look(kept),
-            () => {},
-          );
-        this.#with(flushedPlace).then(
-          (place) => {
-            mark = place;
-          },
-          (error: unknown) => end.reject(error),
-        );
-      },
-      Math.max(heartbeatMs, 500),
-    );
-    const stop = (): void => {
-      clearInterval(asking);
-      stream.stop();
-    };
-    ended.catch(() => {}).finally(stop);
-    return {
-      ended,
-      confirm: ({ ordinal }) => stream.confirm(ordinal),
-      stop: () => {
-        stop();
-        end.resolve();
-        return Promise.resolve();
-      },
-    };
   }
 
   async close(): Promise<void> {
@@ -237,24 +188,4 @@ export class PostgresSource implements ImportSource {
     this.#turn = turn.catch(() => {});
     return turn;
   }
-}
-
-async function flushedPlace(client: Client): Promise<bigint> {
-  const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_flush_lsn()::text as lsn');
-  return parseLsn(rows[0]!.lsn);
-}
-
-/** The server would skip in silence what a slot has let go. */
-async function refuseGap(client: Client, slot: string, start: Position, label: string): Promise<void> {
-  const { rows } = await client.query<{ confirmed: string | null }>(
-    'select confirmed_flush_lsn::text as confirmed from pg_replication_slots where slot_name = $1',
-    [slot],
-  );
-  const confirmed = rows[0]?.confirmed ?? null;
-  if (confirmed !== null && parseLsn(confirmed) <= start.ordinal) return;
-  throw new BinlogPurgedError(
-    confirmed === null
-      ? `${label}: the replication slot ${slot} is gone, and with it the changes since ${start.text}: run init-replica again`
-      : `${label}: the replication slot ${slot} is at ${confirmed}, behind ${start.text}, where reading would begin: run init-replica again`,
-  );
 }

@@ -10,8 +10,8 @@ export type RoutingChoice =
 /** Finds the rule of a table: by its full name, its bare name, else the one for all. */
 export function chooseRouting(table: SourceTable, config: RoutingConfig | null): RoutingChoice {
   if (config === null) return { routing: { kind: 'one' }, by: null };
-  const names = [qualifiedName(table), table.name];
-  const own = names.map((name) => config.by[name]).find((rule) => rule !== undefined);
+  const names = namesOf(table);
+  const own = ownRule(table, config);
   if (own !== undefined) return checked(table, own, true);
   if (names.some((name) => config.referenceTables.includes(name))) return { routing: { kind: 'reference' }, by: null };
   const common = config.by['*'];
@@ -23,8 +23,26 @@ export function chooseRouting(table: SourceTable, config: RoutingConfig | null):
   };
 }
 
+/** The rule that would route a table, whether it has the columns or not. */
+export function ruleOf(table: SourceTable, config: RoutingConfig): RouteBy | undefined {
+  return ownRule(table, config) ?? config.by['*'];
+}
+
+function ownRule(table: SourceTable, config: RoutingConfig): RouteBy | undefined {
+  return namesOf(table)
+    .map((name) => config.by[name])
+    .find((rule) => rule !== undefined);
+}
+
+function namesOf(table: SourceTable): string[] {
+  return [qualifiedName(table), table.name];
+}
+
+/** Comment of a routing column that is being added: until it is filled it says nothing of where a row belongs. */
+export const UNFILLED = 'pg-hypervault is filling this column';
+
 function hasColumns(table: SourceTable, { columns }: RouteBy): boolean {
-  return columns.every((name) => table.columns.some((column) => column.name === name));
+  return columns.every((name) => table.columns.some((column) => column.name === name && column.comment !== UNFILLED));
 }
 
 function checked(table: SourceTable, rule: RouteBy, own: boolean): RoutingChoice {

@@ -5,6 +5,7 @@ import type { MappingOptions } from '../mapping/map-table.ts';
 import type { Position } from '../model/position.ts';
 import type { SourceTable } from '../model/source-table.ts';
 import type { TargetTable } from '../model/target-table.ts';
+import type { KeyColumn } from '../route/key-column.ts';
 import type { BatchQueue } from '../stream/batch-queue.ts';
 import type { FollowedTables } from '../stream/followed-tables.ts';
 import type { ReaderEvents } from '../stream/reader-events.ts';
@@ -38,6 +39,12 @@ export interface RoutedTable {
   readonly routing: StoredRouting;
 }
 
+export interface AddKeyColumnsOptions {
+  /** Told what is being done, as sentences. */
+  readonly onStep: (sentence: string) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** A stream of changes that is being read. */
 export interface ChangeStream {
   /** Settles when the stream ends: rejects with why, resolves after {@link stop}. */
@@ -62,6 +69,10 @@ export interface ImportSource {
    * @param exact - no other tables are followed
    */
   prepare?(tables: readonly RoutedTable[], options: { readonly exact: boolean }): Promise<void>;
+  /** Statements that give a table the routing column of its parent, for people who run them themselves. */
+  keyColumnSql?(column: KeyColumn): readonly string[];
+  /** Gives tables the routing column of their parents, fills it, and lets the source keep it right. Can be repeated. */
+  addKeyColumns?(columns: readonly KeyColumn[], options: AddKeyColumnsOptions): Promise<void>;
   /** Takes away what was made on the source. */
   forget?(): Promise<void>;
   /** How much of its log the source keeps for us; `null` when it keeps none on our account. */

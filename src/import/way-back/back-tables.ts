@@ -4,7 +4,7 @@ import type { SourceConfig } from '../config/source-config.ts';
 import { ImportError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import type { RowIdentity } from '../model/target-table.ts';
-import type { RelationHost } from '../postgres/postgres-source.ts';
+import type { RelationHost } from '../postgres/replication/follow-changes.ts';
 import type { Relation } from '../postgres/replication/pgoutput.ts';
 import type { Destination } from '../route/router.ts';
 import type { FollowedTable } from '../stream/followed-table.ts';

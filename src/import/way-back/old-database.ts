@@ -3,7 +3,7 @@ import { sleep } from '../../internal/sleep.ts';
 import { SQLSTATE, sqlStateOf } from '../../internal/sqlstate.ts';
 import { Servers } from '../catalogue/servers.ts';
 import type { SourceConfig } from '../config/source-config.ts';
-import { ORIGIN_PREFIX } from '../postgres/postgres-source.ts';
+import { ORIGIN_PREFIX } from '../postgres/replication/follow-changes.ts';
 import { OLD_DATABASE } from './back-names.ts';
 
 const OBJECT_IN_USE = '55006';
