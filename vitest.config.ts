@@ -1,4 +1,9 @@
 import { defineConfig } from 'vitest/config';
+import { memoryFolder } from './test/support/memory-folder.ts';
+
+// Before the workers and the run's servers are started, which inherit it.
+const memory = process.env.TMPDIR === undefined ? memoryFolder() : undefined;
+if (memory !== undefined) process.env.TMPDIR = memory;
 
 export default defineConfig({
   test: {
