@@ -2,9 +2,9 @@ import { setMaxListeners } from 'node:events';
 import genericPool, { type Pool } from 'generic-pool';
 import type { Client } from 'pg';
 import { AbortedError, ClosedError, HypervaultError } from '../errors.ts';
-import { Backoff } from '../internal/backoff.ts';
 import { destroyClient, endClient, lossOf } from '../internal/client-guard.ts';
 import { PoolTimeoutError, QueueFullError } from './errors.ts';
+import { SessionOpener } from './session-opener.ts';
 
 export interface ClientPoolOptions {
   /** For messages and statistics. */
@@ -41,16 +41,18 @@ function isFinal(error: unknown): boolean {
  * The clients of one connection entry: filled lazily, last in first out, over one generic-pool.
  *
  * generic-pool tries again without any delay when `create` fails (2,090 attempts in 300 ms against a dead port,
- * measured) and reports a time-out without its cause. So `create` itself waits, with jitter, before it fails, and the
- * last failure becomes the cause of {@link PoolTimeoutError}; a failure that is final rejects every waiting caller.
+ * measured) and reports a time-out without its cause. So `create` never fails: it goes on trying, with waits, for as
+ * long as somebody wants a client, and the last failure becomes the cause of {@link PoolTimeoutError}; a failure that is
+ * final rejects every waiting caller.
  */
 export class ClientPool {
   readonly #options: ClientPoolOptions;
   readonly #pool: Pool<Client>;
-  readonly #backoff = new Backoff({ baseMs: 20, maxMs: 1_000 });
+  readonly #opener: SessionOpener;
   readonly #born = new WeakMap<Client, number>();
   readonly #lent = new Set<Client>();
   readonly #waiting = new Set<(error: unknown) => void>();
+  readonly #onScarce: (() => void)[] = [];
   readonly #closing = new AbortController();
   #lastFailure: unknown;
   #failures = 0;
@@ -59,6 +61,10 @@ export class ClientPool {
   constructor(options: ClientPoolOptions) {
     this.#options = options;
     setMaxListeners(0, this.#closing.signal);
+    this.#opener = new SessionOpener(
+      () => options.open({ signal: this.#closing.signal }),
+      (error) => this.#failed(error),
+    );
     this.#pool = genericPool.createPool(
       {
         create: () => this.#create(),
@@ -78,8 +84,6 @@ export class ClientPool {
         numTestsPerEvictionRun: options.max,
       },
     );
-    // generic-pool reports what create threw as an event too; the callers get it as a cause.
-    this.#pool.on('factoryCreateError', () => {});
     this.#pool.on('factoryDestroyError', () => {});
   }
 
@@ -121,7 +125,9 @@ export class ClientPool {
       const settle = (): boolean => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
-        return this.#waiting.delete(giveUp);
+        const waited = this.#waiting.delete(giveUp);
+        if (this.#waiting.size === 0) this.#opener.dismiss();
+        return waited;
       };
       const giveUp = (error: unknown): void => {
         if (settle()) reject(error);
@@ -142,7 +148,15 @@ export class ClientPool {
         }, giveUp);
       };
       ask();
+      if (this.#pool.size >= this.#options.max && this.#pool.available === 0) {
+        for (const giveBack of this.#onScarce) giveBack();
+      }
     });
+  }
+
+  /** Has `giveBack` called when somebody comes to wait because every client there may be is lent. */
+  onScarce(giveBack: () => void): void {
+    this.#onScarce.push(giveBack);
   }
 
   /** Told when a lane takes (+1) or leaves (−1) a client. */
@@ -195,33 +209,17 @@ export class ClientPool {
   }
 
   async #create(): Promise<Client> {
-    if (this.#waiting.size === 0) return new NobodysClient() as Client;
-    try {
-      const client = await this.#options.open({ signal: this.#closing.signal });
-      this.#backoff.reset();
-      this.#lastFailure = undefined;
-      this.#born.set(client, Date.now());
-      return client;
-    } catch (error) {
-      this.#failures += 1;
-      this.#lastFailure = error;
-      if (isFinal(error)) for (const giveUp of [...this.#waiting]) giveUp(error);
-      await this.#pause(this.#backoff.next());
-      throw error;
-    }
+    const client = await this.#opener.open(() => this.#waiting.size > 0 && !this.#closing.signal.aborted);
+    if (client === undefined) return new NobodysClient() as Client;
+    this.#lastFailure = undefined;
+    this.#born.set(client, Date.now());
+    return client;
   }
 
-  /** Waits before the next try, for as long as somebody still wants a client. */
-  async #pause(ms: number): Promise<void> {
-    if (this.#waiting.size === 0 || this.#closing.signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        resolve();
-      };
-      const timer = setTimeout(done, ms);
-      this.#closing.signal.addEventListener('abort', done, { once: true });
-    });
+  #failed(error: unknown): void {
+    this.#failures += 1;
+    this.#lastFailure = error;
+    if (isFinal(error)) for (const giveUp of [...this.#waiting]) giveUp(error);
   }
 
   #isFit(client: Client): boolean {

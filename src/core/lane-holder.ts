@@ -8,7 +8,8 @@ const IDLE_MS = 1_000;
 
 /**
  * Holds the one lane of a gatherer: takes its client from the pool when there is work, replaces a lane that is lost or
- * stalled, and gives the client back when the lane is idle or when callers wait and lanes hold every client there is.
+ * stalled, and gives the client back when the lane is idle – for a while, or while somebody waits for a client – or when
+ * callers wait and lanes hold every client there is.
  */
 export class LaneHolder {
   readonly #pool: ClientPool;
@@ -21,6 +22,8 @@ export class LaneHolder {
   #lane: Lane | undefined;
   /** The last lane was given up for callers who wait: the next one queues behind them. */
   #yielded = false;
+  /** Since it was opened the lane has carried a batch. One given up before that would starve those who wait behind it. */
+  #used = false;
   #idle: NodeJS.Timeout | undefined;
   #closed = false;
 
@@ -34,13 +37,16 @@ export class LaneHolder {
     this.#kind = kind;
     this.#prepare = prepare;
     this.#observer = observer;
+    pool.onScarce(() => {
+      if (this.#used) this.release();
+    });
   }
 
   /** The lane to send on, when there is a usable one. */
   current(): Lane | undefined {
     const lane = this.#lane;
     if (lane === undefined) return undefined;
-    this.#yielded = lane.usable && this.#pool.lanesStarveCallers;
+    this.#yielded = lane.usable && this.#used && this.#pool.lanesStarveCallers;
     if (lane.usable && !this.#yielded) return lane;
     this.#lane = undefined;
     if (!this.#batches.has(lane)) this.#giveBack(lane);
@@ -56,6 +62,7 @@ export class LaneHolder {
       onServed: (serviceMs) => this.#watch.served(serviceMs),
     });
     this.#lane = lane;
+    this.#used = false;
     this.#pool.countLane(1);
     this.#watch.opened(lane, this.#kind);
   }
@@ -63,6 +70,7 @@ export class LaneHolder {
   /** A batch was sent on the lane. */
   busy(lane: Lane): void {
     this.#batches.set(lane, (this.#batches.get(lane) ?? 0) + 1);
+    this.#used = true;
     clearTimeout(this.#idle);
   }
 
@@ -71,8 +79,10 @@ export class LaneHolder {
     const left = (this.#batches.get(lane) ?? 1) - 1;
     if (left > 0) return void this.#batches.set(lane, left);
     this.#batches.delete(lane);
-    if (lane !== this.#lane || !lane.usable || this.#closed || this.#pool.lanesStarveCallers) {
-      if (lane === this.#lane) this.#lane = undefined;
+    if (lane !== this.#lane) return this.#giveBack(lane);
+    this.#yielded = this.#pool.lanesStarveCallers;
+    if (!lane.usable || this.#closed || this.#yielded) {
+      this.#lane = undefined;
       return this.#giveBack(lane);
     }
     this.#idle = setTimeout(() => this.release(), IDLE_MS).unref();

@@ -96,6 +96,46 @@ test('with one client, gathered calls and cursors take turns', async () => {
   await Promise.all(readers);
 });
 
+test.each([1, 2])(
+  'with %i clients, reads, writes and cursors under way all the time each get their turn',
+  async (poolMax) => {
+    const { db } = await testDatastore({ poolMax, poolBlockTimeoutMs: 4_000 });
+    const key = await db.put(1, 1, { a: '1' });
+    const kinds = {
+      read: () => db.get(key),
+      write: () => db.put(1, 1, { b: '2' }),
+      cursor: () => db.withCursor(1, (cursor) => cursor.query('select 1')),
+    };
+    const done = { read: 0, write: 0, cursor: 0 };
+    let on = true;
+    const callers = Object.entries(kinds).flatMap(([kind, call]) =>
+      Array.from({ length: 8 }, async () => {
+        while (on) {
+          await call();
+          done[kind as keyof typeof kinds] += 1;
+        }
+      }),
+    );
+    await waitFor(() => Math.min(...Object.values(done)) >= 100, {
+      what: `every kind being served (${poolMax})`,
+    }).finally(() => {
+      on = false;
+    });
+    await Promise.all(callers);
+  },
+);
+
+test('with one client, a call does not wait for the lane of the one before to grow cold', async () => {
+  const { db } = await testDatastore({ poolMax: 1 });
+  const started = performance.now();
+  for (let turn = 0; turn < 3; turn++) {
+    const key = await db.put(1, 1, { turn: String(turn) });
+    await db.get(key);
+    await db.withCursor(1, (cursor) => cursor.query('select 1'));
+  }
+  expect(performance.now() - started).toBeLessThan(2_000);
+});
+
 test('a table altered under way is read again with its new columns', async () => {
   const { db, databases } = await testDatastore<{ t: { id: bigint; a: number; b?: string } }>();
   await databases[0].query('create table shard0001.t (id bigint primary key default shard0001.next_id(), a int)');
