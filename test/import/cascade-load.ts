@@ -1,6 +1,6 @@
 // Random changes on tables whose foreign keys change rows by themselves, in transactions of random size.
 import { createConnection } from 'mysql2/promise';
-import type { Mariadb } from '../support/mariadb.ts';
+import type { SourceServer } from '../support/source-server.ts';
 
 export const CASCADE_TABLES = {
   owner: ['id', 'name'],
@@ -59,7 +59,7 @@ export interface CascadeLoad {
 
 /** Runs until stopped. Keys come from a small range, so that rows come back under keys that were deleted. */
 export function startCascadeLoad(
-  mariadb: Pick<Mariadb, 'connection'>,
+  server: Pick<SourceServer, 'connection'>,
   schema: string,
   { seed = 1, pauseMs = 0 } = {},
 ): CascadeLoad {
@@ -110,7 +110,7 @@ export function startCascadeLoad(
     }
   };
   const run = async (): Promise<void> => {
-    const client = await createConnection({ ...mariadb.connection, database: schema, multipleStatements: true });
+    const client = await createConnection({ ...server.connection, database: schema, multipleStatements: true });
     try {
       while (!stopping) {
         const statements = Array.from({ length: random(12) + 1 }, statement);

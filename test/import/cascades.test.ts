@@ -140,7 +140,7 @@ describe('cascades', () => {
     const f = await importFixture(mariadb());
     await f.source(CREATE_CASCADES);
     await f.init();
-    const load = startCascadeLoad(f.mariadb, f.schema, { seed: 11, pauseMs: 6 });
+    const load = startCascadeLoad(f.server, f.schema, { seed: 11, pauseMs: 6 });
     // A backlog, so that batches hold many transactions
     await waitFor(() => load.transactions > 150, { timeoutMs: 20_000, what: '150 transactions' });
     for (let kill = 0; kill < 2; kill++) {
@@ -159,7 +159,7 @@ describe('cascades', () => {
     await f.source(CREATE_CASCADES);
     await f.init();
     await f.start();
-    const load = startCascadeLoad(f.mariadb, f.schema, { seed: 5, pauseMs: 6 });
+    const load = startCascadeLoad(f.server, f.schema, { seed: 5, pauseMs: 6 });
     await waitFor(() => load.transactions > 150, { timeoutMs: 20_000, what: '150 transactions' });
     await load.stop();
     await expectCascaded(f);

@@ -112,7 +112,7 @@ describe('GTID', () => {
     await replica.query("insert into items (code, price, note) values ('new', 2, 'after the failover')", [], f.schema);
     target.port = replica.connection.port;
     await proxy.restore();
-    const after = startLoad({ ...f, mariadb: replica }, { seed: 22, pauseMs: 5 });
+    const after = startLoad({ ...f, server: replica }, { seed: 22, pauseMs: 5 });
     await waitFor(() => after.transactions > 60, { timeoutMs: 20_000 });
     await replica.query('alter table items add column added int not null default 5', [], f.schema);
     await waitFor(() => after.transactions > 90, { timeoutMs: 20_000 });
@@ -142,11 +142,11 @@ describe('a binlog that is not there', () => {
     await f.source('create table t (id int primary key)');
     await f.init();
     await f.source('insert into t values (1); flush binary logs');
-    const [status] = (await f.mariadb.query('show master status')) as { File: string }[];
+    const [status] = (await f.server.query('show master status')) as { File: string }[];
     // The server keeps a file until the storage engine has written down what is in it
     await waitFor(async () => {
-      await f.mariadb.query(`purge binary logs to '${status!.File}'`);
-      return ((await f.mariadb.query('show binary logs')) as unknown[]).length === 1;
+      await f.server.query(`purge binary logs to '${status!.File}'`);
+      return ((await f.server.query('show binary logs')) as unknown[]).length === 1;
     });
     await expect(f.engine.startReplica('shop')).rejects.toThrow(BinlogPurgedError);
     const [shown] = await f.engine.showStatus();

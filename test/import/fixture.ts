@@ -1,23 +1,40 @@
-// A MariaDB, a database of the run's Postgres, and an engine between them.
+// A MariaDB or MySQL, a database of the run's Postgres, and an engine between them.
 import pg from 'pg';
-import { afterAll, beforeAll, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, onTestFinished } from 'vitest';
 import { ReplicaEngine, type StartOptions } from '../../src/import/index.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
-import { type Mariadb, startMariadb } from '../support/mariadb.ts';
+import { startMariadb } from '../support/mariadb.ts';
+import { startMysql } from '../support/mysql.ts';
+import type { ServerSettings, SourceServer, SourceServerOptions } from '../support/source-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-/** A MariaDB for all tests of a file; `undefined` where it is not installed, and then the tests are skipped. */
-export function mariadbOfFile(settings: Record<string, string | number> = {}): () => Mariadb {
-  let mariadb: Mariadb | undefined;
+/** A MariaDB for all tests of a file, which are skipped where it is not installed. */
+export function mariadbOfFile(settings: ServerSettings = {}): () => SourceServer {
+  return serverOfFile(startMariadb, { settings });
+}
+
+/** A MySQL for all tests of a file, which are skipped where there is none. */
+export function mysqlOfFile(settings: ServerSettings = {}): () => SourceServer {
+  return serverOfFile(startMysql, { settings });
+}
+
+function serverOfFile(
+  start: (options: SourceServerOptions) => Promise<SourceServer | undefined>,
+  options: SourceServerOptions,
+): () => SourceServer {
+  let server: SourceServer | undefined;
   beforeAll(async () => {
-    mariadb = await startMariadb({ keep: true, settings });
+    server = await start({ ...options, keep: true });
   });
-  afterAll(() => mariadb?.remove());
-  return () => mariadb!;
+  beforeEach(({ skip }) => {
+    if (server === undefined) skip('there is no such server on this machine; what to do is said above');
+  });
+  afterAll(() => server?.remove());
+  return () => server!;
 }
 
 export interface ImportFixture {
-  readonly mariadb: Mariadb;
+  readonly server: SourceServer;
   readonly target: TestDatabase;
   readonly engine: ReplicaEngine;
   readonly config: { sources: Record<string, Record<string, unknown>> } & Record<string, unknown>;
@@ -41,20 +58,20 @@ let made = 0;
 
 /** @param options.source - keys of the source's section beside what is needed to connect */
 export async function importFixture(
-  mariadb: Mariadb,
+  server: SourceServer,
   { source = {}, config = {} }: { source?: Record<string, unknown>; config?: Record<string, unknown> } = {},
 ): Promise<ImportFixture> {
   made += 1;
   const schema = `src_${process.pid}_${made}`;
-  await mariadb.query(`create database ${schema}`);
-  onTestFinished(() => mariadb.query(`drop database if exists ${schema}`).then(() => {}));
+  await server.query(`create database ${schema}`);
+  onTestFinished(() => server.query(`drop database if exists ${schema}`).then(() => {}));
   const target = await freshDatabase();
   const whole = {
     pg_conn: target.connection,
     sources: {
       shop: {
         type: 'mysql',
-        db_conn: mariadb.connection,
+        db_conn: server.connection,
         schema_mappings: { [schema]: schema },
         sleep_loop: 0.2,
         ...source,
@@ -76,13 +93,13 @@ export async function importFixture(
     await Promise.all(engines.map((one) => one.close()));
   });
   const fixture: ImportFixture = {
-    mariadb,
+    server,
     target,
     engine,
     config: whole as ImportFixture['config'],
     schema,
     another,
-    source: async (sql, values) => (await mariadb.query(sql, values, schema)) as Record<string, unknown>[],
+    source: async (sql, values) => (await server.query(sql, values, schema)) as Record<string, unknown>[],
     rows: async (sql, values) => (await target.query(sql, values)).rows,
     init: async () => {
       await engine.createReplicaSchema();
@@ -117,8 +134,8 @@ export async function importFixture(
   return fixture;
 }
 
-async function caughtUp({ mariadb, target }: ImportFixture): Promise<void> {
-  const [status] = (await mariadb.query('show master status')) as { File: string; Position: number }[];
+async function caughtUp({ server, target }: ImportFixture): Promise<void> {
+  const [status] = (await server.query(server.statusStatement)) as { File: string; Position: number }[];
   const file = Number(/\.(\d+)$/.exec(status!.File)![1]);
   const wanted = (BigInt(file) << 40n) | BigInt(status!.Position);
   await waitFor(

@@ -18,7 +18,10 @@ export interface Load {
 }
 
 /** Runs until stopped; every transaction also moves an amount between two counters, so that half of one would show. */
-export function startLoad({ mariadb, schema }: ImportFixture, { seed = 1, pauseMs = 0 } = {}): Load {
+export function startLoad(
+  { server, schema }: Pick<ImportFixture, 'server' | 'schema'>,
+  { seed = 1, pauseMs = 0 } = {},
+): Load {
   let stopping = false;
   let transactions = 0;
   let state = seed;
@@ -27,7 +30,7 @@ export function startLoad({ mariadb, schema }: ImportFixture, { seed = 1, pauseM
     return Math.floor((state / 2_147_483_648) * below);
   };
   const run = async (): Promise<void> => {
-    const client = await createConnection({ ...mariadb.connection, database: schema, multipleStatements: true });
+    const client = await createConnection({ ...server.connection, database: schema, multipleStatements: true });
     try {
       let last = Number(
         ((await client.query('select coalesce(max(id), 0) as m from items'))[0] as { m: number }[])[0]!.m,

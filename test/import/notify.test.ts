@@ -94,8 +94,8 @@ describe('notifiers', () => {
     const log = (line: string): void => void lines.push(line);
     const { ReplicaEngine } = await import('../../src/import/index.ts');
     const engine = new ReplicaEngine({ config: f.config, logger: { debug: log, info: log, warn: log, error: log } });
-    await f.mariadb.query('reset master');
-    await f.mariadb.query('flush binary logs; purge binary logs before now() + interval 1 day', [], f.schema);
+    await f.server.query('reset master');
+    await f.server.query('flush binary logs; purge binary logs before now() + interval 1 day', [], f.schema);
     await expect(engine.startReplica('shop')).rejects.toThrow();
     await engine.close();
     expect(lines.join('\n')).toMatch(/the webhook could not be reached \(ECONNREFUSED\)/);

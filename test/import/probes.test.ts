@@ -237,8 +237,8 @@ describe('probes', () => {
 
   it('P12: TRUNCATE with a qualified name, from another default database', async () => {
     const f = await running('create table t (id int primary key); insert into t values (1), (2)');
-    await f.mariadb.query(`truncate table ${f.schema}.t; insert into ${f.schema}.t values (3)`, [], 'mysql');
-    await f.mariadb.query(`alter table \`${f.schema}\`.\`t\` add column x int default 1`, [], 'mysql');
+    await f.server.query(`truncate table ${f.schema}.t; insert into ${f.schema}.t values (3)`, [], 'mysql');
+    await f.server.query(`alter table \`${f.schema}\`.\`t\` add column x int default 1`, [], 'mysql');
     await f.caughtUp();
     expect(await table(f, 't')).toEqual([{ id: '3', x: '1' }]);
   });

@@ -19,7 +19,7 @@ it.skipIf(statements === undefined)(
   { timeout: 180_000 },
   async () => {
     const f = await importFixture(mariadb());
-    await loadSakila(f.mariadb, f.schema, statements!);
+    await loadSakila(f.server, f.schema, statements!);
     await f.source(`alter table film comment 'what we lend';
     alter table film modify length smallint unsigned comment 'minutes', add constraint long_enough check (length is null or length >= 0)`);
     await f.init();
@@ -29,7 +29,7 @@ it.skipIf(statements === undefined)(
     // A view of the user's own has to outlive what happens to its tables
     await f.rows(VIEW.replaceAll('%', f.schema));
 
-    const load = startSakilaLoad(f.mariadb, f.schema, { seed: 3 });
+    const load = startSakilaLoad(f.server, f.schema, { seed: 3 });
     for (let kill = 0; kill < 2; kill++) {
       const replica = startReplicaProcess(f.config, 'start');
       await waitFor(() => replica.lines.length > 2, { timeoutMs: 30_000, what: 'the replica applying' });

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { createConnection } from 'mysql2/promise';
 import { testData } from '../support/data.ts';
-import type { Mariadb } from '../support/mariadb.ts';
+import type { SourceServer } from '../support/source-server.ts';
 
 /** The statements that make Sakila; `undefined` after saying out loud that the files are not there. */
 export async function sakilaStatements(): Promise<readonly string[] | undefined> {
@@ -30,8 +30,8 @@ function splitScript(text: string): string[] {
   return statements.filter((statement) => statement.trim() !== '');
 }
 
-export async function loadSakila(mariadb: Mariadb, schema: string, statements: readonly string[]): Promise<void> {
-  const client = await createConnection({ ...mariadb.connection, database: schema, multipleStatements: true });
+export async function loadSakila(server: SourceServer, schema: string, statements: readonly string[]): Promise<void> {
+  const client = await createConnection({ ...server.connection, database: schema, multipleStatements: true });
   try {
     for (const statement of statements) await client.query(statement);
   } finally {
@@ -46,7 +46,7 @@ export interface SakilaLoad {
 
 /** A shop at work: rentals, payments, new and changed films, customers who leave. */
 export function startSakilaLoad(
-  mariadb: Pick<Mariadb, 'connection'>,
+  server: Pick<SourceServer, 'connection'>,
   schema: string,
   { seed = 1, pauseMs = 5 } = {},
 ): SakilaLoad {
@@ -94,7 +94,7 @@ export function startSakilaLoad(
     }
   };
   const run = async (): Promise<void> => {
-    const client = await createConnection({ ...mariadb.connection, database: schema, multipleStatements: true });
+    const client = await createConnection({ ...server.connection, database: schema, multipleStatements: true });
     try {
       while (!stopping) {
         const statements = Array.from({ length: random(6) + 1 }, statement);

@@ -1,8 +1,9 @@
 // npm run test:setup: installs what fault tests need beside the embedded Postgres, on Debian and as root; otherwise says
-// what to install. Starts nothing. Quick when all is there.
+// what to install; and fetches a MySQL server, which no package of a stable Debian has. Starts nothing. Quick when all is there.
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { missingPackages } from '../support/tools.ts';
+import { fetchMysqld } from './fetch-mysqld.ts';
 
 const missing = missingPackages();
 if (missing.length === 0) {
@@ -11,6 +12,11 @@ if (missing.length === 0) {
   console.log(`tests that need these are skipped; on Debian run as root: apt-get install ${missing.join(' ')}`);
 } else {
   install(missing);
+}
+if (process.env.HYPERVAULT_TEST_MYSQLD === undefined) {
+  await fetchMysqld({ signal: AbortSignal.timeout(60_000) }).catch((error: Error) => {
+    console.log(`tests that need a MySQL server are skipped, it could not be fetched: ${error.message}`);
+  });
 }
 
 function install(packages: readonly string[]): void {

@@ -1,5 +1,5 @@
 import { quoteLiteral } from '../../internal/quote.ts';
-import { parseMysqlType } from '../mapping/mysql-type.ts';
+import { type MysqlType, parseMysqlType } from '../mapping/mysql-type.ts';
 import type { SourceTable } from '../model/source-table.ts';
 import type { TargetColumn } from '../model/target-table.ts';
 import { type BackfillOf, UnfollowableChange } from './change-table.ts';
@@ -26,9 +26,9 @@ export function mysqlBackfill(source: SourceTable, moment: StatementMoment): Bac
     if (origin.autoIncrement) throw unknown(column, 'it is numbered');
     const { default: value } = origin;
     if (value === null) {
-      return origin.nullable ? null : implicitDefault(column, parseMysqlType(origin.type).numbers[0] ?? 1);
+      return origin.nullable ? null : implicitDefault(column, parseMysqlType(origin.type));
     }
-    if (value.kind === 'literal') return column.default;
+    if (value.kind !== 'expression') return column.default;
     const isDate = /^\(?(current_date|curdate)\b/i.test(value.text);
     if (!isDate && !isCurrentTime(value.text)) throw unknown(column, `it is ${value.text}`);
     const isInstant = /^timestamp\b/i.test(origin.type);
@@ -49,7 +49,7 @@ function unknown({ name }: TargetColumn, why: string): UnfollowableChange {
   return new UnfollowableChange(`the value of the added column ${name} in existing rows is not known here: ${why}`);
 }
 
-function implicitDefault(column: TargetColumn, width: number): string {
+function implicitDefault(column: TargetColumn, { name, numbers: [width = 1] }: MysqlType): string {
   switch (column.form) {
     case 'plain':
     case 'double':
@@ -60,7 +60,7 @@ function implicitDefault(column: TargetColumn, width: number): string {
     case 'text':
       return "''";
     case 'bytea':
-      return "''";
+      return name === 'binary' ? `'\\x${'00'.repeat(width)}'` : "''";
     case 'bits':
       return `B'${'0'.repeat(width)}'`;
     case 'interval':

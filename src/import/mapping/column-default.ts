@@ -32,13 +32,22 @@ export function translateDefault(column: SourceColumn, form: ValueForm): Transla
       return { sql: quoteLiteral(arrayLiteral(text)).trim(), remark: null };
     case 'bytea':
     case 'uuid-binary':
-      return { sql: `'\\x${Buffer.from(text, 'latin1').toString('hex')}'`, remark: null };
+      return {
+        sql: `'\\x${padded(column, Buffer.from(text, source.kind === 'bytes' ? 'hex' : 'utf8')).toString('hex')}'`,
+        remark: null,
+      };
     case 'ewkb':
     case 'ewkb-bytea':
       return lost;
     default:
       return { sql: quoteLiteral(text).trim(), remark: null };
   }
+}
+
+/** BINARY(n) is filled up with zero bytes, its default too. */
+function padded({ type }: SourceColumn, bytes: Buffer): Buffer {
+  const width = Number(/^binary\((\d+)\)/i.exec(type)?.[1] ?? 0);
+  return Buffer.concat([bytes, Buffer.alloc(Math.max(0, width - bytes.length))]);
 }
 
 function translateBits(text: string, form: ValueForm): TranslatedDefault | undefined {

@@ -1,6 +1,8 @@
 /** What a column holds when an insert does not name it. */
 export type SourceDefault =
   | { readonly kind: 'literal'; readonly text: string }
+  /** Of a binary column: its bytes in hexadecimal digits. */
+  | { readonly kind: 'bytes'; readonly text: string }
   | { readonly kind: 'expression'; readonly text: string };
 
 /** A column as the source declares it. */

@@ -63,12 +63,12 @@ async function readCollations(session: MysqlSession): Promise<Map<number, string
   const add = (rows: { id: number | null; name: string }[]): void => {
     for (const { id, name } of rows) if (id !== null) byId.set(Number(id), name);
   };
-  add(await session.query('select id, character_set_name as name from information_schema.collations'));
+  add(await session.query('select id as id, character_set_name as name from information_schema.collations'));
   try {
     // MariaDB 10.10 moved the ids of collations that serve several character sets here
     add(
       await session.query(
-        'select id, character_set_name as name from information_schema.collation_character_set_applicability',
+        'select id as id, character_set_name as name from information_schema.collation_character_set_applicability',
       ),
     );
   } catch {

@@ -30,8 +30,7 @@ export function valueExpression(column: string, source: SourceColumn, target: Ta
     case 'plain':
       return plainExpression(column, source);
     case 'double':
-      // FLOAT alone prints six digits only; as a double it prints as many as it takes
-      return `${column} + 0e0`;
+      return doubleExpression(column, source);
     case 'text':
     case 'json':
       return escapeExpression(textExpression(column, source));
@@ -72,10 +71,26 @@ function plainExpression(column: string, source: SourceColumn): string {
   return parseMysqlType(source.type).zerofill ? `${column} + 0` : column;
 }
 
-/** The text in utf8mb4. Character sets that are a part of it are converted by CONCAT itself. */
+/**
+ * All digits of a floating-point number. A bare FLOAT prints six of them, and FLOAT and DOUBLE with a scale as many as that
+ * says; as results of a multiplication they print what they hold. MySQL has room for 22 characters then and leaves digits
+ * away where a negative number needs more, which CAST of a bare DOUBLE does not.
+ */
+function doubleExpression(column: string, source: SourceColumn): string {
+  const { name, numbers } = parseMysqlType(source.type);
+  if (name === 'float') return `${column} * 1e0`;
+  return numbers.length === 0
+    ? `cast(${column} as char)`
+    : `if(${column} < 0, concat('-', abs(${column} * 1e0)), ${column} * 1e0)`;
+}
+
+/**
+ * The text in utf8mb4, of one collation for all columns: MySQL refuses to put texts of different collations together.
+ * UTF8MB4_BIN, which every server has, costs nothing; a conversion is only asked for where bytes change.
+ */
 function textExpression(column: string, source: SourceColumn): string {
   const charset = source.charset?.toLowerCase() ?? 'utf8mb4';
-  return /^(utf8mb4|utf8mb3|utf8|ascii)$/.test(charset) ? column : `convert(${column} using utf8mb4)`;
+  return `${charset === 'utf8mb4' ? column : `convert(${column} using utf8mb4)`} collate utf8mb4_bin`;
 }
 
 function escapeExpression(text: string): string {

@@ -122,7 +122,12 @@ function readDefault(text: string | null, extra: string, type: string, flavour: 
   if (flavour.mariadb) {
     if (text === 'NULL') return null;
     const quoted = /^'(.*)'$/s.exec(text)?.[1];
-    if (quoted !== undefined) return { kind: 'literal', text: unquote(quoted) };
+    if (quoted !== undefined) {
+      const plain = unquote(quoted);
+      // Bytes may be zero, which no text that we store can hold
+      if (!/^(var)?binary/i.test(type)) return { kind: 'literal', text: plain };
+      return { kind: 'bytes', text: Buffer.from(plain).toString('hex') };
+    }
     if (/^-?[\d.]+(e[+-]?\d+)?$/i.test(text) || /^b'[01]*'$/i.test(text)) return { kind: 'literal', text };
     return { kind: 'expression', text };
   }
@@ -148,7 +153,10 @@ async function readIndexes(session: MysqlSession, scope: TableScope): Promise<Ma
       order by table_schema, table_name, index_name, seq_in_index`,
     filter.values,
   );
-  const byTable = new Map<string, Map<string, { index: SourceIndex; columns: SourceIndex['columns'][number][] }>>();
+  const byTable = new Map<
+    string,
+    Map<string, { index: SourceIndex; columns: SourceIndex['columns'][number][]; whole: boolean }>
+  >();
   for (const row of rows) {
     const key = `${row.s}.${row.t}`;
     const byName = byTable.get(key) ?? new Map();
@@ -159,11 +167,13 @@ async function readIndexes(session: MysqlSession, scope: TableScope): Promise<Ma
       const type = String(row.ty).toUpperCase();
       const columns: SourceIndex['columns'][number][] = [];
       const kind = type === 'FULLTEXT' ? 'fulltext' : type === 'SPATIAL' || type === 'RTREE' ? 'spatial' : 'btree';
-      entry = { index: { name, unique: Number(row.nu) === 0, kind, columns }, columns };
+      entry = { index: { name, unique: Number(row.nu) === 0, kind, columns }, columns, whole: true };
       byName.set(name, entry);
     }
-    // A functional index of MySQL 8 has no column; it cannot be carried over and is left without columns
-    if (row.c !== null && row.c !== undefined) {
+    // A part of an index that is an expression (MySQL 8) has no column. Without it the index would be another one, and
+    // a unique one would refuse rows, so the whole index is left out
+    if (row.c === null || row.c === undefined) entry.whole = false;
+    else {
       entry.columns.push({
         name: String(row.c),
         prefix: row.p === null || row.p === undefined ? null : Number(row.p),
@@ -174,7 +184,7 @@ async function readIndexes(session: MysqlSession, scope: TableScope): Promise<Ma
   return new Map(
     [...byTable].map(([key, byName]) => [
       key,
-      [...byName.values()].map(({ index }) => index).filter(({ columns }) => columns.length > 0),
+      [...byName.values()].flatMap(({ index, whole }) => (whole ? index : [])),
     ]),
   );
 }

@@ -13,6 +13,7 @@ import { BinlogTransport } from './binlog/transport.ts';
 import { Charsets } from './charsets.ts';
 import { StatementFollower } from './ddl/statement-follower.ts';
 import { repairEnumLabels } from './enum-labels.ts';
+import { readExactDefaults } from './exact-defaults.ts';
 import { readFlavour, type ServerFlavour } from './flavour.ts';
 import { readSourceTables } from './information-schema.ts';
 import { preflightMysql } from './preflight.ts';
@@ -54,7 +55,9 @@ export class MysqlSource implements ImportSource {
   ): Promise<MysqlSource> {
     const session = await MysqlSession.open(options.settings, { signal });
     try {
-      const source = new MysqlSource(options, session, await readFlavour(session));
+      const flavour = await readFlavour(session);
+      await seeEverything(session, flavour);
+      const source = new MysqlSource(options, session, flavour);
       source.#lineage = (await options.lineageOf?.(await source.identity())) ?? 0n;
       return source;
     } catch (error) {
@@ -69,9 +72,11 @@ export class MysqlSource implements ImportSource {
 
   async readTables(schemas: readonly string[], table?: string): Promise<SourceTable[]> {
     const tables = await readSourceTables(this.#session, this.flavour, { schemas, table });
-    if (!this.flavour.mariadb) return tables;
     const repaired: SourceTable[] = [];
-    for (const found of tables) repaired.push(await repairEnumLabels(this.#session, found));
+    for (const found of tables) {
+      const labelled = await repairEnumLabels(this.#session, found);
+      repaired.push(this.flavour.mariadb ? labelled : await readExactDefaults(this.#session, labelled));
+    }
     return repaired;
   }
 
@@ -178,4 +183,14 @@ export class MysqlSource implements ImportSource {
   async close(): Promise<void> {
     await this.#session.close();
   }
+}
+
+/**
+ * MySQL 8 shows the statistics of tables as they were a day ago, the next number of a column among them, and may hide the
+ * primary key that it made by itself (`sql_generate_invisible_primary_key`), which is in the binlog all the same.
+ */
+async function seeEverything(session: MysqlSession, { mariadb, number }: ServerFlavour): Promise<void> {
+  if (mariadb || number < 80_000) return;
+  await session.query('set session information_schema_stats_expiry = 0');
+  if (number >= 80_030) await session.query('set session show_gipk_in_create_table_and_information_schema = on');
 }

@@ -61,4 +61,6 @@ export const CHARACTER_TYPES: ReadonlySet<number> = new Set<number>([
   T.longBlob,
   T.blobCompressed,
   T.varcharCompressed,
+  // MySQL's, which is a BLOB to this list, as GEOMETRY is to MariaDB's
+  T.vector,
 ]);

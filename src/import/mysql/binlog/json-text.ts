@@ -64,10 +64,16 @@ function valueText(bytes: Buffer, type: number, at: number): string {
   }
 }
 
+/** Beyond so many digits before the point, or with as many zeros behind it, the server writes an exponent (my_gcvt in dtoa.cc). */
+const MAX_PLAIN_DIGITS = 15;
+
 function doubleText(value: number): string {
   if (Object.is(value, -0)) return '-0.0';
-  const text = String(value).replace('e+', 'e');
-  return /[.e]/.test(text) ? text : `${text}.0`;
+  const [mantissa, exponent] = value.toExponential().split('e') as [string, string];
+  const digitsBefore = Number(exponent) + 1;
+  if (digitsBefore > MAX_PLAIN_DIGITS || digitsBefore <= -MAX_PLAIN_DIGITS) return `${mantissa}e${Number(exponent)}`;
+  const digits = mantissa.replace(/[-.]/g, '').length;
+  return value.toFixed(Math.max(1, digits - digitsBefore));
 }
 
 /** A length of one to five bytes, seven bits each. */
