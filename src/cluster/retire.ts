@@ -4,6 +4,7 @@ import { MapRefusedError } from './errors.ts';
 import type { MapProblem } from './fsck.ts';
 import { type MapDocument, mapOf } from './map-document.ts';
 import { type Owner, onServer, readOwners } from './owners.ts';
+import { withShortLocks } from './short-locks.ts';
 
 /**
  * Decides between two owners of a shard, as after a restore from an old backup: the copies on `server` that take
@@ -48,7 +49,13 @@ export async function retireOutdated(
     async (client) => {
       for (const { stale, truth } of pairs) {
         const schema = schemaName(schemaPrefix, stale.shardId);
-        await client.query('select hypervault.retire($1, $2, $3)', [schema, truth.owner, truth.epoch.toString()]);
+        const home = [truth.owner, truth.epoch.toString()];
+        const { rows } = await client.query<{ name: string }>('select name from hypervault.move_tables($1)', [schema]);
+        for (const { name } of rows) {
+          const fence = () => client.query('select hypervault.fence($1, $2, $3, $4)', [schema, name, ...home]);
+          await withShortLocks(client, fence, { what: 'retiring a copy', signal });
+        }
+        await client.query('select hypervault.retire($1, $2, $3)', [schema, ...home]);
       }
     },
     signal,

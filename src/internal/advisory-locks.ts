@@ -10,6 +10,7 @@
  * | `streamsSequence` | shard | the sequencing pass of streams |
  * | `import` | source id | a replica worker |
  * | `move` | shard | in the control database: the one mover of a shard |
+ * | `writers` | shard | the gate of a shard on the move: shared by who writes, exclusive by who shuts or opens it |
  */
 export const ADVISORY_LOCK_CLASS = {
   install: 0x48560001,
@@ -18,4 +19,5 @@ export const ADVISORY_LOCK_CLASS = {
   streamsSequence: 0x48560004,
   import: 0x48560005,
   move: 0x48560006,
+  writers: 0x48560007,
 } as const;

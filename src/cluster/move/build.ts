@@ -1,4 +1,5 @@
 import { quoteIdentifier } from '../../internal/quote.ts';
+import { withShortLocks } from '../short-locks.ts';
 import type { DeferredObject } from './journal.ts';
 import type { Moving } from './moving.ts';
 import { assertSameStructure } from './structure.ts';
@@ -8,14 +9,18 @@ const BUILDERS = 2;
 
 /** Makes what the skeleton left out, now that the rows are there: indexes, unique constraints, foreign keys, statistics. */
 export async function buildRest(moving: Moving): Promise<{ indexes: number; foreignKeys: number }> {
-  const { target, schema } = moving;
+  const { target, schema, signal } = moving;
   const { indexes = [], foreignKeys = [], tables = [] } = moving.objects;
   await runAll(moving, await missing(moving, indexes, 'index'));
   for (const { name, statement } of await missing(moving, foreignKeys, 'constraint')) {
     const table = statement.slice(0, statement.indexOf(' add constraint '));
     // Replication brings the rows of different tables as they were committed, so what held on the source holds here.
     const valid = / not valid$/i.test(statement);
-    await target.client.query(valid ? statement : `${statement} not valid`);
+    // It takes the locks of two tables, and the worker that brings rows may hold the one and wait for the other.
+    await withShortLocks(target.client, () => target.client.query(valid ? statement : `${statement} not valid`), {
+      what: 'making the foreign keys of a copy',
+      signal,
+    });
     if (!valid) await target.client.query(`${table} validate constraint ${quoteIdentifier(name)}`);
   }
   if (tables.length > 0) {

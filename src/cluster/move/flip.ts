@@ -77,27 +77,21 @@ function fenceCheck({ schema, shardId }: Moving, { from, to }: Pick<Passage, 'fr
 }
 
 /**
- * Lets writers in on the new server, where the sequences go on behind those of the old copy, which were stopped. Nobody
+ * Lets writers in on the new server, where the sequences go on behind those of the old copy, which are stopped. Nobody
  * reads the old one any more: that right ended with the fence. All is made ready beside the publishing of the map and
  * committed behind it, so that no server ever claims a shard that the map gives to another.
  */
 export async function openShard(
-  moving: Moving,
+  { schema, shardId }: Moving,
   { from, to }: Passage,
-  opening: Opening,
-  published: Promise<unknown>,
+  { opening, epoch, published }: { opening: Opening; epoch: bigint; published: Promise<unknown> },
 ): Promise<void> {
-  const { schema } = moving;
-  const { sequences = [] } = moving.objects;
-  const stopped = await from.client.query<{ name: string; used: string | null }>(
-    'select name, used from hypervault.move_sequences($1)',
-    [schema],
-  );
-  const shut = await ownerOf(from, schema);
-  const used = new Map(stopped.rows.map((row) => [row.name, row.used]));
-  const shapes = sequences.map((shape) => ({ ...shape, used: used.get(shape.name) ?? null }));
   try {
-    await opening.prepare(to.name, shut!.epoch, shapes);
+    const { rows } = await from.client.query<{ behind: object }>('select hypervault.move_stop($1, $2) as behind', [
+      schema,
+      shardId,
+    ]);
+    await opening.prepare(to.name, epoch, rows[0]!.behind);
     await published;
     await opening.commit();
   } catch (error) {

@@ -4,7 +4,6 @@ import { setUsage } from './grants.ts';
 import { makeSlot, publish } from './links.ts';
 import { Marker } from './marker.ts';
 import type { Moving, Passage } from './moving.ts';
-import { sequencesOf } from './skeleton.ts';
 import { skipWhatCame } from './way-back.ts';
 
 /** So many markers in a row must arrive in time. */
@@ -14,13 +13,11 @@ const SAMPLE_EVERY_MS = 50;
 const WRITER_LOOK_MS = 40;
 
 /**
- * Waits until a pause will be a short one: rows arrive at once, several times in a row, and the way back is ready. What
- * must be kept to open the shard later is kept now, as long as it can be read.
+ * Waits until a pause will be a short one: rows arrive at once, several times in a row, and the way back is ready.
  */
 export async function passGate(moving: Moving, passage: Passage): Promise<{ lagMs: number }> {
   const { schema, options, signal } = moving;
   if (passage.link === moving.links.forward) await prepareWayBack(moving);
-  await moving.keep({ sequences: await sequencesOf(passage.from.client, schema) });
   // Nobody is sent there yet; when the map says so, readers must be let in at once.
   await setUsage(passage.to.client, schema, moving.objects.usage ?? [], true);
   const marker = new Marker(schema, passage.from.client, passage.to.client);

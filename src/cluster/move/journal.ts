@@ -3,15 +3,6 @@ import { SQLSTATE, sqlStateOf } from '../../internal/sqlstate.ts';
 import { MoveBusyError } from './errors.ts';
 import type { MoveState, MoveStep } from './steps.ts';
 
-/** A sequence as it was before its shard was shut: bounds are numbers as text. */
-export interface SequenceShape {
-  readonly name: string;
-  readonly increment: string;
-  readonly lowest: string;
-  readonly highest: string;
-  readonly cycle: boolean;
-}
-
 /** Something left out of the skeleton, to be built when the rows are there. */
 export interface DeferredObject {
   readonly name: string;
@@ -27,7 +18,6 @@ export interface SubscriptionIdentity {
 /** What a move found or made, kept so that any later process can go on. */
 export interface MoveObjects {
   readonly tables?: readonly string[];
-  readonly sequences?: readonly SequenceShape[];
   /** Who may use the schema, beside its owner; `null` is PUBLIC. */
   readonly usage?: readonly (string | null)[];
   readonly indexes?: readonly DeferredObject[];

@@ -9,18 +9,25 @@ import type { Party } from './parties.ts';
 /** From here on a subscription can leave out what came by replication itself. */
 export const ORIGIN_VERSION = 160_000;
 
-/** Makes the table that carries the marker; its one row comes with the copy, or is made here at the source. */
-export async function makeMarkerTable({ client }: Party, schema: string, withRow: boolean): Promise<void> {
+/**
+ * Makes the table that carries the marker, and keeps where the sequences were when the shard was shut. Its rows are made at
+ * the source and come with the copy.
+ */
+export async function makeMarkerTable({ client }: Party, schema: string, withRows: boolean): Promise<void> {
   const table = `${quoteIdentifier(schema)}.${MARKER_TABLE}`;
   const { rows } = await client.query<{ owner: string }>(
     'select nspowner::regrole::text as owner from pg_namespace where nspname = $1',
     [schema],
   );
   await client.query(
-    `create table if not exists ${table} (only_row boolean primary key default true check (only_row), marker bigint not null);
+    `create table if not exists ${table} (what text primary key, marker bigint, sequences jsonb);
      alter table ${table} owner to ${rows[0]!.owner}`,
   );
-  if (withRow) await client.query(`insert into ${table} (marker) values (0) on conflict do nothing`);
+  if (withRows) {
+    await client.query(
+      `insert into ${table} (what, marker) values ('marker', 0), ('sequences', null) on conflict do nothing`,
+    );
+  }
 }
 
 /** Publishes an explicit list of tables: one made later would stall the subscriber's worker. */

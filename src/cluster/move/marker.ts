@@ -22,7 +22,7 @@ export class Marker {
   /** Writes the next marker; on disk when this returns, so that the sender sends it at once. */
   async write(): Promise<bigint> {
     const { rows } = await this.#from.query<{ marker: string }>(
-      `update ${this.#table} set marker = marker + 1 returning marker::text`,
+      `update ${this.#table} set marker = marker + 1 where what = 'marker' returning marker::text`,
     );
     return BigInt(rows[0]!.marker);
   }
@@ -31,7 +31,9 @@ export class Marker {
   async arrived(marker: bigint, withinMs: number, signal: AbortSignal | undefined): Promise<boolean> {
     const deadline = performance.now() + withinMs;
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 1.3, 100)) {
-      const { rows } = await this.#to.query<{ marker: string }>(`select marker::text from ${this.#table}`);
+      const { rows } = await this.#to.query<{ marker: string }>(
+        `select marker::text from ${this.#table} where what = 'marker'`,
+      );
       if (rows[0] !== undefined && BigInt(rows[0].marker) >= marker) return true;
       if (performance.now() > deadline) return false;
       await sleep(pauseMs, { signal, what: 'waiting for the last rows' });

@@ -1,4 +1,5 @@
 import { applySchema } from '../../internal/migrations.ts';
+import { disarm } from './arm.ts';
 import { buildRest } from './build.ts';
 import { cleanUpAfterMove, cleanUpOnSource } from './clean-up.ts';
 import { assertNotStalled, copyRows, publishShard } from './copy.ts';
@@ -38,7 +39,10 @@ export async function moveForward(moving: Moving): Promise<void> {
     await freeze(moving);
   }
   await hand(moving, moving.forward);
-  await moving.step('wayback', () => turnAround(moving));
+  await moving.step('wayback', async () => {
+    await turnAround(moving);
+    await disarm(moving.target, moving.schema, { insist: false, signal: moving.signal });
+  });
   await moving.journal.setState(moving.row.id, 'moved');
   if (!options.wayBack) await finish(moving);
 }
@@ -114,11 +118,13 @@ async function hand(moving: Moving, passage: Passage): Promise<void> {
     entries.push(await journal.begin(row.id, step));
   }
   let fenced: Fenced | undefined;
-  const opening = await Opening.on(passage.to, schema);
+  let shutSince = shut?.epoch ?? 0n;
+  const opening = await Opening.on(passage.to, moving);
   const opened = shut !== undefined && (await ownerOf(passage.to, schema))?.server === passage.to.name;
   if (shut === undefined) {
     await moving.reached('pause', 'begun');
     fenced = await pauseAndFence(moving, passage, opening);
+    shutSince = fenced.map.epoch + 1n;
     await moving.reached('fence', 'acted');
   } else {
     if (!opened) await lastRowsArrived(moving, passage);
@@ -139,7 +145,7 @@ async function hand(moving: Moving, passage: Passage): Promise<void> {
   };
   const [published, ended] = await Promise.allSettled([
     flipped.finally(over('flipped')),
-    openShard(moving, passage, opening, flipped).finally(over('opened')),
+    openShard(moving, passage, { opening, epoch: shutSince, published: flipped }).finally(over('opened')),
   ]);
   if (published.status === 'rejected') throw published.reason;
   if (ended.status === 'rejected') throw ended.reason;

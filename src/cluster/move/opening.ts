@@ -1,44 +1,54 @@
 import type { Client } from 'pg';
+import { ADVISORY_LOCK_CLASS } from '../../internal/advisory-locks.ts';
+import type { Moving } from './moving.ts';
 import type { Party } from './parties.ts';
 
-/** How long VACUUM is waited for; writers go on meanwhile. An autovacuum gives way after deadlock_timeout (1 s). */
-export const VACUUM_MS = 5_000;
+/** How long writers that came too early, and are being refused, are waited for; it takes them a moment. */
+const EARLY_MS = 1_000;
 
 /**
- * The transaction on the new server that opens the shard. It begins before the pause and keeps VACUUM away, which likes
- * to come to tables that were just filled: opening would wait a second for it, and every writer too.
+ * The transaction on the new server that opens the shard. It begins before the pause and holds the gate there: a writer who
+ * comes by the new map before the shard is opened waits for the commit, and goes in with it.
  */
 export class Opening {
   readonly #client: Client;
   readonly #schema: string;
+  readonly #shardId: number;
   #begun = false;
 
-  private constructor(client: Client, schema: string) {
+  private constructor(client: Client, { schema, shardId }: Moving) {
     this.#client = client;
     this.#schema = schema;
+    this.#shardId = shardId;
   }
 
   /** On a session of its own. */
-  static async on({ connect }: Party, schema: string): Promise<Opening> {
-    return new Opening(await connect(), schema);
+  static async on({ connect }: Party, moving: Moving): Promise<Opening> {
+    return new Opening(await connect(), moving);
   }
 
   async begin(): Promise<void> {
-    // A mover that vanishes must not keep the shard shut, nor other moves waiting for their slots.
-    await this.#client.query(
-      `begin; set local idle_in_transaction_session_timeout to '15s'; set local lock_timeout to ${VACUUM_MS}`,
-    );
     this.#begun = true;
-    await this.#client.query('select hypervault.move_quiet($1)', [this.#schema]);
+    // A mover that vanishes must not keep the gate, nor other moves waiting for their slots.
+    await this.#client.query(
+      `begin;
+       set local idle_in_transaction_session_timeout to '15s';
+       set local lock_timeout to ${EARLY_MS};
+       select pg_advisory_xact_lock(${ADVISORY_LOCK_CLASS.writers}, ${this.#shardId})`,
+    );
   }
 
-  /** Makes ready what {@link commit} lets everybody see. */
-  async prepare(server: string, epoch: bigint, sequences: readonly object[]): Promise<void> {
+  /**
+   * Makes ready what {@link commit} lets everybody see.
+   *
+   * @param behind - what each sequence goes on behind
+   */
+  async prepare(server: string, epoch: bigint, behind: object): Promise<void> {
     await this.#client.query('select hypervault.move_open($1, $2, $3, $4)', [
       this.#schema,
       server,
       epoch.toString(),
-      JSON.stringify(sequences),
+      JSON.stringify(behind),
     ]);
   }
 

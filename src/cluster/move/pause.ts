@@ -1,19 +1,22 @@
 import type { Client } from 'pg';
+import { ADVISORY_LOCK_CLASS } from '../../internal/advisory-locks.ts';
 import { Backoff } from '../../internal/backoff.ts';
 import { sleep } from '../../internal/sleep.ts';
-import { SQLSTATE, sqlStateOf } from '../../internal/sqlstate.ts';
 import { MapMissingError } from '../errors.ts';
 import type { MapDocument } from '../map-document.ts';
+import { wasInTheWay } from '../short-locks.ts';
+import { arm } from './arm.ts';
 import { MoveStalledError } from './errors.ts';
 import { waitForLongWriters } from './gate.ts';
 import { setUsage } from './grants.ts';
 import { Marker } from './marker.ts';
 import type { Moving, Passage } from './moving.ts';
-import { type Opening, VACUUM_MS } from './opening.ts';
+import type { Opening } from './opening.ts';
 
 /** What else may run while a pause holds its locks: nothing may keep them much longer than the pause. */
 const SLACK_MS = 2_000;
-const AGAIN = new Set<string | undefined>([SQLSTATE.lockNotAvailable, SQLSTATE.deadlockDetected]);
+/** How long the first try waits for the writers; each further one twice as long, up to `lockTimeoutMs`. */
+const FIRST_TRY_MS = 40;
 
 /** The fence is committed. */
 export interface Fenced {
@@ -30,13 +33,15 @@ export interface Fenced {
  * Pause and fence, in one transaction on the server that has the shard:
  *
  * ```
- *  writers ──────┐ lock all tables ┌───────── wait ────────────┐ ┌─ SV004: they go to the new server
+ *  writers ──────┐ shut the gate   ┌───────── wait ────────────┐ ┌─ SV004: they go to the new server
  *                └─────────────────┤ marker written, and there ├─┤
- *                                  │ meanwhile: fence, owner   │ commit: point of no return
+ *                                  │ meanwhile: the owner row  │ commit: point of no return
  *                                  └─ too late: roll back, nothing happened, try again later
  * ```
  *
- * Writers wait for at most `lockTimeoutMs + maxPauseMs` in one try, and the tries become rarer.
+ * The gate is one lock, which every writer shares (sql/cluster/server/functions/gate.sql): no lock on a table is taken, so
+ * the pause meets nobody in a deadlock over several of them.
+ * Writers wait for at most `lockTimeoutMs + maxPauseMs` in one try, the first ones are shorter, and they become rarer.
  *
  * @throws MoveStalledError when no try succeeded within `pauseWithinMs`
  */
@@ -46,13 +51,15 @@ export async function pauseAndFence(moving: Moving, passage: Passage, opening: O
   const backoff = new Backoff({ baseMs: 200, maxMs: 5_000 });
   const session = await passage.from.connect();
   const marker = new Marker(moving.schema, passage.from.client, passage.to.client);
-  await armFence(moving, passage, session, deadline);
+  await waitForLongWriters(moving, passage, deadline);
+  await arm(moving, passage, session, deadline);
   for (let tries = 1; ; tries += 1) {
     await waitForLongWriters(moving, passage, deadline);
     const map = await newestMap(moving);
     const epoch = map.epoch + 1n;
     await moving.journal.setEpoch(moving.row.id, epoch);
-    const outcome = await tryOnce(moving, passage, { session, opening, marker, epoch });
+    const lockMs = Math.min(FIRST_TRY_MS * 2 ** (tries - 1), options.lockTimeoutMs);
+    const outcome = await tryOnce(moving, passage, { session, opening, marker, epoch, lockMs });
     if (typeof outcome !== 'string') return { map, tries, ...outcome };
     await opening.rollback();
     moving.report('pause', { note: `${outcome}; trying again` });
@@ -60,30 +67,6 @@ export async function pauseAndFence(moving: Moving, passage: Passage, opening: O
       throw new MoveStalledError(shardId, `no pause was had in ${tries} tries: ${outcome}`);
     }
     await sleep(backoff.next(), { signal, what: 'the next try to pause' });
-  }
-}
-
-/** The fence is put before each table, one by one and disabled: in the pause it is only enabled. */
-async function armFence(moving: Moving, passage: Passage, session: Client, deadline: number): Promise<void> {
-  const { schema, objects, options, signal } = moving;
-  const backoff = new Backoff({ baseMs: 50, maxMs: 1_000 });
-  for (const table of objects.tables ?? []) {
-    for (;;) {
-      try {
-        await session.query('select hypervault.move_arm($1, $2, $3, $4, $5)', [
-          schema,
-          table,
-          passage.to.name,
-          VACUUM_MS,
-          options.lockTimeoutMs,
-        ]);
-        break;
-      } catch (error) {
-        if (!AGAIN.has(sqlStateOf(error)) || performance.now() > deadline) throw error;
-        await sleep(backoff.next(), { signal, what: 'the fence of a move' });
-        await waitForLongWriters(moving, passage, deadline);
-      }
-    }
   }
 }
 
@@ -98,26 +81,24 @@ async function newestMap({ store, signal }: Moving): Promise<MapDocument> {
 async function tryOnce(
   moving: Moving,
   { from, to }: Passage,
-  { session, opening, marker, epoch }: { session: Client; opening: Opening; marker: Marker; epoch: bigint },
+  { session, opening, marker, epoch, lockMs }: Try,
 ): Promise<Pick<Fenced, 'since' | 'partsMs'> | string> {
-  const { schema, options, signal } = moving;
-  // A mover that vanishes from the network must not keep the locks; a synchronous standby must have the fence.
-  await session.query(
-    `begin isolation level read committed;
-     set local synchronous_commit to on;
-     set local lock_timeout to ${VACUUM_MS};
-     set local idle_in_transaction_session_timeout to ${options.maxPauseMs + SLACK_MS}`,
-  );
+  const { schema, shardId, options, signal } = moving;
   try {
     await opening.begin();
-    await session.query('select hypervault.move_quiet($1)', [schema]);
-    await session.query(`set local lock_timeout to ${options.lockTimeoutMs}`);
     const since = performance.now();
     const partsMs: Record<string, number> = {};
     const over = (part: string): void => {
       partsMs[part] = Math.round(performance.now() - since);
     };
-    await session.query('select hypervault.move_lock($1)', [schema]);
+    // A mover that vanishes from the network must not keep the gate; a synchronous standby must have the fence.
+    await session.query(
+      `begin isolation level read committed;
+       set local synchronous_commit to on;
+       set local lock_timeout to ${Math.ceil(lockMs)};
+       set local idle_in_transaction_session_timeout to ${options.maxPauseMs + SLACK_MS};
+       select pg_advisory_xact_lock(${ADVISORY_LOCK_CLASS.writers}, ${shardId})`,
+    );
     over('locked');
     const shut = session
       .query('select hypervault.move_shut($1, $2, $3)', [schema, to.name, epoch.toString()])
@@ -137,7 +118,15 @@ async function tryOnce(
     return { since, partsMs };
   } catch (error) {
     await session.query('rollback').catch(() => {});
-    if (AGAIN.has(sqlStateOf(error))) return `${from.name}: ${(error as Error).message}`;
+    if (wasInTheWay(error)) return `${from.name}: ${(error as Error).message}`;
     throw error;
   }
+}
+
+interface Try {
+  readonly session: Client;
+  readonly opening: Opening;
+  readonly marker: Marker;
+  readonly epoch: bigint;
+  readonly lockMs: number;
 }

@@ -5,8 +5,9 @@ import { readLedger, runMigrations } from '../../internal/migrations.ts';
 import { quoteIdentifier } from '../../internal/quote.ts';
 import { migrationNumber, type SqlFile, sqlFile } from '../../internal/sql-files.ts';
 import { MIGRATIONS_LEDGER } from '../migrate.ts';
+import { withShortLocks } from '../short-locks.ts';
 import { copyGrants } from './grants.ts';
-import type { DeferredObject, SequenceShape } from './journal.ts';
+import type { DeferredObject } from './journal.ts';
 import type { Moving } from './moving.ts';
 import { assertSameStructure } from './structure.ts';
 
@@ -32,11 +33,10 @@ export async function makeSkeleton(moving: Moving): Promise<void> {
   const deferred = await target.client.query<{ deferred: Deferred }>('select hypervault.move_defer($1) as deferred', [
     schema,
   ]);
-  await target.client.query('select hypervault.fence($1, $2, 0)', [schema, target.name]);
+  await closeCopy(moving);
   const { indexes, foreignKeys } = deferred.rows[0]!.deferred;
-  const sequences = await sequencesOf(source.client, schema);
   const tables = await tablesOf(source.client, schema);
-  await moving.keep({ indexes, foreignKeys, usage, sequences, tables });
+  await moving.keep({ indexes, foreignKeys, usage, tables });
   moving.options.logger?.debug({ shardId, tables: tables.length }, 'the skeleton of the shard is there');
 }
 
@@ -48,16 +48,20 @@ interface Deferred {
 /** Drops a copy unless it is the shard itself. */
 export async function dropCopy(client: Client, schema: string, server: string): Promise<void> {
   const { rows } = await client.query('select from pg_namespace where nspname = $1', [schema]);
-  if (rows.length > 0) await client.query('select hypervault.move_drop_schema($1, $2)', [schema, server]);
+  if (rows.length === 0) return;
+  // Programs with an old map may still come, and touch several tables of it.
+  await withShortLocks(client, () => client.query('select hypervault.move_drop_schema($1, $2)', [schema, server]), {
+    what: 'dropping the copy of a shard',
+  });
 }
 
-/** The sequences with their bounds, as long as the shard is open. */
-export async function sequencesOf(client: Client, schema: string): Promise<SequenceShape[]> {
-  const { rows } = await client.query<SequenceShape>(
-    'select name, increment, lowest, highest, cycle from hypervault.move_sequences($1)',
-    [schema],
+/** From its first moment on nobody writes to the copy, nor has an id from it, before it is the shard. Nobody is there yet. */
+async function closeCopy({ target, schema, shardId }: Moving): Promise<void> {
+  await target.client.query(
+    `select hypervault.move_arm($1, tables.name, $2, $3, 0, 0) from hypervault.move_tables($1) as tables`,
+    [schema, shardId, target.name],
   );
-  return rows;
+  await target.client.query('select hypervault.move_stop($1, $2)', [schema, shardId]);
 }
 
 async function tablesOf(client: Client, schema: string): Promise<string[]> {

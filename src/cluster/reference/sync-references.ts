@@ -8,6 +8,7 @@ import { sleep } from '../../internal/sleep.ts';
 import type { SqlFile } from '../../internal/sql-files.ts';
 import { conninfoOf } from '../move/conninfo.ts';
 import { onServer } from '../owners.ts';
+import { withShortLocks } from '../short-locks.ts';
 import {
   copyStates,
   dropSlot,
@@ -65,7 +66,7 @@ export async function syncReferences(servers: Servers, options: SyncReferencesOp
       await assertNoOtherHome(client, schema, '', home);
       await make(client, files, resolved);
       const tables = await tablesOf(client, schema);
-      await client.query('select hypervault.guard_references($1, null)', [schema]);
+      await guard(client, tables, null, resolved);
       await publishTables(client, schema, tables);
       const conninfo = await conninfoOf(resolved.between?.[home] ?? servers[home]!);
       const copies = await Promise.all(
@@ -105,7 +106,7 @@ export async function dropReferences(servers: Servers, server: string, options: 
         connection,
         async (copy) => {
           await unsubscribe(copy, name);
-          await copy.query('select hypervault.guard_references($1, null)', [schema]);
+          await guard(copy, await tableNames(copy, schema), null, { schema, signal });
         },
         signal,
       );
@@ -130,6 +131,11 @@ async function make(
     searchPath: [schema, 'public'],
     signal,
   });
+}
+
+async function tableNames(client: Client, schema: string): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>('select name from hypervault.reference_tables($1)', [schema]);
+  return rows.map(({ name }) => name);
 }
 
 async function tablesOf(home: Client, schema: string): Promise<string[]> {
@@ -159,7 +165,7 @@ async function link(
   const { schema } = options;
   const name = await linkName(home, schema, server);
   await assertNoOtherHome(copy, schema, name, server);
-  await copy.query('select hypervault.guard_references($1, $2)', [schema, options.home]);
+  await guard(copy, await tableNames(copy, schema), options.home, options);
   const whole = (await subscriptionExists(copy, name)) && (await slotExists(home, name));
   if (whole) {
     await copy.query(`alter subscription ${quoteIdentifier(name)} refresh publication`);
@@ -167,7 +173,7 @@ async function link(
     // A copy without its slot, as after a failover of the home, may have missed anything: it is made anew.
     await unsubscribe(copy, name);
     await dropSlot(home, name);
-    await empty(copy, schema, tables, options.home);
+    await empty(copy, tables, options);
     await subscribe(home, copy, schema, name, conninfo);
   }
   await untilCopied(copy, name, tables, server, options);
@@ -186,18 +192,40 @@ async function assertNoOtherHome(copy: Client, schema: string, link: string, ser
   );
 }
 
-async function empty(copy: Client, schema: string, tables: readonly string[], home: string): Promise<void> {
-  const list = tables.map((table) => `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`).join(', ');
-  await copy.query('begin');
-  try {
-    await copy.query('select hypervault.guard_references($1, null)', [schema]);
-    await copy.query(`truncate ${list}`);
-    await copy.query('select hypervault.guard_references($1, $2)', [schema, home]);
-    await copy.query('commit');
-  } catch (error) {
-    await copy.query('rollback').catch(() => {});
-    throw error;
+/** Lets writers pass (`null`) or names the home to them, table by table. */
+async function guard(
+  client: Client,
+  tables: readonly string[],
+  home: string | null,
+  { schema, signal }: Pick<ResolvedReferenceOptions, 'schema' | 'signal'>,
+): Promise<void> {
+  for (const table of tables) {
+    await withShortLocks(
+      client,
+      () => client.query('select hypervault.guard_reference($1, $2, $3)', [schema, table, home]),
+      { what: 'guarding reference tables', signal },
+    );
   }
+}
+
+async function empty(
+  copy: Client,
+  tables: readonly string[],
+  { schema, home, signal }: ResolvedReferenceOptions,
+): Promise<void> {
+  const list = tables.map((table) => `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`).join(', ');
+  const guards = 'select hypervault.guard_reference($1, given.name, $3) from unnest($2::text[]) as given (name)';
+  // All of its locks first: a reader of several tables that holds one and wants another makes it come again.
+  await withShortLocks(
+    copy,
+    async () => {
+      await copy.query(`lock table ${list} in access exclusive mode`);
+      await copy.query(guards, [schema, tables, null]);
+      await copy.query(`truncate ${list}`);
+      await copy.query(guards, [schema, tables, home]);
+    },
+    { what: 'emptying the copies of reference tables', signal },
+  );
 }
 
 async function untilCopied(

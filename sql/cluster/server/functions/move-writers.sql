@@ -10,7 +10,7 @@ as $$
   join pg_catalog.pg_class as class on class.oid = locks.relation
   join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
   where namespace.nspname = move_writers.schema
-    and class.relkind in ('r', 'S')
+    and class.relkind = 'r'
     and locks.database = (select pg_database.oid from pg_catalog.pg_database where datname = current_database())
     and locks.granted
     and locks.mode in ('RowExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')

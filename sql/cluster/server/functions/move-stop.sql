@@ -1,0 +1,49 @@
+-- Stops the sequences of a copy that is not the shard, or no longer, to superusers too: each is taken to its end, so that it
+-- gives nothing out any more (2200H). One that begins anew at its end can't be stopped. Returns what the other copy must go on
+-- behind: {"name":value}, null for a sequence that was never used. May be run again: a sequence that is stopped already goes
+-- by what move_shut has kept.
+--
+-- ALTER SEQUENCE would stop it in one stroke, but waits for every transaction that has drawn from it, and those wait for
+-- whoever shuts the shard. Here somebody who does not write, as one who reserves ids, may draw between the look at a
+-- sequence and its stop; so a few values that perhaps nobody has had are passed over, as many as when a server crashes, and
+-- for the ids of the generator the clock is looked at after the stop.
+-- Lock: advisory (nextId, shard), so that nobody who is at setting the sequence sets it back afterwards.
+create or replace function hypervault.move_stop(schema text, shard integer)
+returns jsonb
+language plpgsql
+as $$
+declare
+  _sequence record;
+  _kept jsonb;
+  _behind numeric;
+  _behinds jsonb := '{}';
+begin
+  perform pg_advisory_xact_lock(1213595650, move_stop.shard); -- nextId
+  if to_regclass(format('%I.hv_move', move_stop.schema)) is not null then
+    execute format('select move.sequences from %I.hv_move as move where move.what = ''sequences''', move_stop.schema)
+    into _kept;
+  end if;
+  for _sequence in
+    select sequences.*
+    from hypervault.shard_sequences(move_stop.schema) as sequences
+  loop
+    if not _sequence.cycle then
+      perform setval(format('%I.%I', move_stop.schema, _sequence.name)::regclass, _sequence.last);
+    end if;
+    _behind := case
+      when _sequence.cycle then _sequence.used
+      when _sequence.used = _sequence.last then (_kept ->> _sequence.name)::numeric + 1024 * _sequence.increment
+      else _sequence.used::numeric + 32 * _sequence.increment
+    end;
+    if _sequence.name = 'table_id_seq' then
+      _behind := greatest(_behind, (hypervault.clock_ms() << 10)::numeric);
+    end if;
+    _behind := case
+      when _sequence.increment > 0 then least(_behind, _sequence.last)
+      else greatest(_behind, _sequence.last)
+    end;
+    _behinds := _behinds || jsonb_build_object(_sequence.name, _behind);
+  end loop;
+  return _behinds;
+end
+$$;
