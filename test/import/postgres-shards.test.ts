@@ -101,8 +101,8 @@ it('says everything that cannot follow before anything moves, and how it could',
     /warning public.other: the foreign key other_order_id_fkey reaches from every server into the shards of orders/,
   );
   expectProblem(/error public.slugs: .*it needs the function public.slug\(text\)/);
-  expectProblem(/warning null: 1 views are not carried over/);
-  expectProblem(/warning null: 1 sequences that belong to no column are not carried over/);
+  expectProblem(/warning null: view public.paid is not carried over/);
+  expectProblem(/warning null: sequence public.loose belongs to no column and is not carried over/);
   expectProblem(/warning public.tenant: when the routing key of a row changes and a large value .*in name/);
   expect(problems.join('\n')).not.toMatch(/orders_tenant_id_fkey/);
   await expect(f.engine.initReplica('shop')).rejects.toThrow(/cannot be imported yet/);

@@ -114,7 +114,6 @@ export interface PostgresTable {
   readonly extensions: readonly PostgresExtension[];
   /** Functions of the user in its defaults, checks, indexes and generated columns: `public.slug(text)`. */
   readonly functions: readonly string[];
-  readonly triggers: number;
   /** Why it cannot be made elsewhere. */
   readonly refusals: readonly string[];
 }

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import type { Problem } from '../errors.ts';
+import { databaseInventory } from './inventory/inventory.ts';
 
 interface Facts {
   readonly version: number;
@@ -28,26 +29,6 @@ select current_setting('server_version_num')::int as version, current_setting('w
        (select plugin from pg_replication_slots where slot_name = $1) as slot
   from pg_database
  where datname = current_database()`;
-
-const LEFT_BEHIND_SQL = `
-select 'views' as what, count(*)::int as n
-  from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where n.nspname = any($1) and c.relkind in ('v', 'm')
-union all
-select 'functions', count(*)::int
-  from pg_proc p join pg_namespace n on n.oid = p.pronamespace
- where n.nspname = any($1)
-   and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
-union all
-select 'sequences that belong to no column', count(*)::int
-  from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where n.nspname = any($1) and c.relkind = 'S'
-   and not exists (
-     select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype in ('a', 'i'))
-union all
-select 'foreign tables', count(*)::int
-  from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where n.nspname = any($1) and c.relkind = 'f'`;
 
 /** What of the server and its settings stands against following it. Changes nothing. */
 export async function preflightPostgres(client: Client, schemas: readonly string[], slot: string): Promise<Problem[]> {
@@ -94,7 +75,6 @@ export async function preflightPostgres(client: Client, schemas: readonly string
     [schemas],
   );
   for (const { name } of missing.rows) add('error', `schema_mappings names the schema ${name}, which is not there`);
-  const left = await client.query<{ what: string; n: number }>(LEFT_BEHIND_SQL, [schemas]);
-  for (const { what, n } of left.rows) if (n > 0) add('warning', `${n} ${what} are not carried over`);
+  problems.push(...(await databaseInventory(client, schemas, slot)));
   return problems;
 }

@@ -9,7 +9,7 @@ export function slotName(source: string): string {
 }
 
 /**
- * Publishes tables; a partitioned one as a whole. The publication has to be there before the slot, for decoding looks
+ * Publishes tables; a partitioned one as a whole, one that others inherit from alone. The publication has to be there before the slot, for decoding looks
  * it up as it was at the time of the change.
  *
  * @param exact - whether other tables leave the publication
@@ -22,7 +22,7 @@ export async function publishTables(
 ): Promise<void> {
   const publication = quoteIdentifier(name);
   const list = (some: readonly Pick<SourceTable, 'schema' | 'name'>[]): string =>
-    some.map((table) => `table ${qualify(table.schema, table.name)}`).join(', ');
+    some.map((table) => `table only ${qualify(table.schema, table.name)}`).join(', ');
   const { rows } = await client.query<{ there: boolean; published: string[] }>(
     `select exists (select from pg_publication where pubname = $1) as there,
             array(select format('%s.%s', schemaname, tablename) from pg_publication_tables where pubname = $1) as published`,

@@ -4,6 +4,7 @@ import { qualify } from '../apply/table-sql.ts';
 import type { Problem } from '../errors.ts';
 import { qualifiedName, type SourceForeignKey } from '../model/source-table.ts';
 import type { RoutedTable } from '../source/import-source.ts';
+import { tableInventory } from './inventory/inventory.ts';
 
 /** How long one look at the rows of a foreign key may take, in ms. */
 const LOOK_MS = 30_000;
@@ -14,7 +15,10 @@ export async function reviewTables(
   tables: readonly RoutedTable[],
   { setsIdentity }: { readonly setsIdentity: boolean },
 ): Promise<Problem[]> {
-  const problems: Problem[] = [];
+  const problems = await tableInventory(
+    client,
+    tables.map(({ source }) => source),
+  );
   for (const table of tables) {
     problems.push(
       ...identityProblems(table, setsIdentity),

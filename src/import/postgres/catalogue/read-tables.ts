@@ -86,7 +86,6 @@ function toTable(row: Row, { columns, indexes, constraints, functions, types }: 
       types: needs.types,
       extensions: needs.extensions,
       functions,
-      triggers: row.triggers as number,
       refusals: needs.refusals,
     },
   };

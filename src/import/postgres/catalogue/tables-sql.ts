@@ -16,9 +16,7 @@ select c.oid::int8 as oid, n.nspname as schema, c.relname as name, c.relkind = '
           where t.isleaf and l.oid <> c.oid
        ) as partition_identities,
        obj_description(c.oid, 'pg_class') as comment,
-       sizes.rows::float8 as rows, sizes.bytes::float8 as bytes,
-       (select count(*)::int from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal) as triggers,
-       c.relrowsecurity as row_security
+       sizes.rows::float8 as rows, sizes.bytes::float8 as bytes
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
  cross join lateral (
