@@ -10,7 +10,9 @@ import { HypervaultError, type HypervaultErrorOptions } from '../errors.ts';
  *    ├─ MissingPeerError          an optional package is not installed; the sentence names the command
  *    ├─ SourceUnavailableError    no connection to the source (retryable)
  *    ├─ BinlogPurgedError         the source no longer has the position we stopped at
+ *    ├─ UnreadableLogError        the source's log has something that cannot be read; a new copy is the way on
  *    ├─ ReplicaStateError         the command does not fit the state the source is in
+ *    ├─ LockLostError             the session that held the right to work on the source ended (retryable)
  *    └─ UnrepresentableValueError a value fits nowhere, and the policy of its column is `error`
  * ```
  *
@@ -66,6 +68,24 @@ export class SourceUnavailableError extends ImportError {
 export class BinlogPurgedError extends ImportError {
   constructor(message: string, options?: HypervaultErrorOptions) {
     super('BINLOG_PURGED', message, options);
+  }
+}
+
+/** The source's log holds changes in a form that cannot be read. */
+export class UnreadableLogError extends ImportError {
+  constructor(message: string, options?: HypervaultErrorOptions) {
+    super('UNREADABLE_LOG', message, options);
+  }
+}
+
+/** The session that held the lock of a source ended, so that another process may work on it by now. */
+export class LockLostError extends ImportError {
+  constructor(source: string) {
+    super(
+      'LOCK_LOST',
+      `the session in the control database that held the lock of the source ${source} was lost; run the command again`,
+      { retryable: true },
+    );
   }
 }
 

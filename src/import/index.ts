@@ -18,11 +18,13 @@ export { ReplicaEngine } from './engine.ts';
 export {
   BinlogPurgedError,
   ImportError,
+  LockLostError,
   MissingPeerError,
   PreflightError,
   type Problem,
   ReplicaStateError,
   SourceUnavailableError,
+  UnreadableLogError,
   UnrepresentableValueError,
 } from './errors.ts';
 export type { ImportLog } from './log/import-log.ts';

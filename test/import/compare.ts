@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import type { ImportFixture } from './fixture.ts';
 
-/** Compares a table by its count and by the md5 of each row's fields, joined; columns whose text is the same on both sides. */
+/** Compares a table by its count and by a hash of each row's fields, joined; columns whose text is the same on both sides. */
 export async function expectSameRows(
   fixture: ImportFixture,
   table: string,
@@ -10,10 +10,12 @@ export async function expectSameRows(
   key = 'id',
 ): Promise<void> {
   const list = columns.map((column) => `coalesce(cast(${column} as char), 'NULL')`).join(", '|', ");
-  const source = await fixture.source(`select ${key} as k, md5(concat(${list})) as h from ${table} order by ${key}`);
+  const source = await fixture.source(
+    `select ${key} as k, sha2(concat(${list}), 256) as h from ${table} order by ${key}`,
+  );
   const targetList = columns.map((column) => `coalesce(${column}::text, 'NULL')`).join(" || '|' || ");
   const target = await fixture.rows<{ k: unknown; h: string }>(
-    `select ${key} as k, md5(${targetList}) as h from ${fixture.schema}.${table} order by ${key}`,
+    `select ${key} as k, encode(sha256(convert_to(${targetList}, 'utf8')), 'hex') as h from ${fixture.schema}.${table} order by ${key}`,
   );
   const hashes = (rows: readonly Record<string, unknown>[]): Map<string, unknown> =>
     new Map(rows.map(({ k, h }) => [String(k), h]));

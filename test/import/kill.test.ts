@@ -35,6 +35,24 @@ it(`loses and repeats nothing when it is killed ${KILLS} times under load`, {
   expect(await f.rows('select * from hypervault.import_error')).toEqual([]);
 });
 
+it('ends with an error when its lock is lost, and can be started again', async () => {
+  const f = await importFixture(mariadb());
+  await f.source('create table t (id int primary key)');
+  await f.init();
+  const replica = startReplicaProcess(f.config, 'start');
+  await waitFor(() => replica.lines.length > 0, { timeoutMs: 20_000, what: 'the replica running' });
+  const ended = expect(replica.finished()).rejects.toThrow(/LOCK_LOST/);
+  await f.rows(`select pg_terminate_backend(pid) from pg_locks l
+    where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`);
+  await ended;
+  const [shop] = await f.engine.showStatus();
+  expect(shop).toMatchObject({ status: 'error', reason: expect.stringMatching(/lock of the source shop was lost/) });
+  await f.engine.enableReplica('shop');
+  await f.start();
+  await f.source('insert into t values (1)');
+  await f.caughtUp();
+});
+
 it('goes on with a copy that was killed, and is right also under load', { timeout: 120_000 }, async () => {
   const f = await importFixture(mariadb(), { source: { copy_max_memory: '200k' } });
   await f.source(`${CREATE_ITEMS}; ${CREATE_COUNTERS}; insert into counters values (1, 1000000), (2, 0)`);

@@ -1,12 +1,11 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { waitFor } from '../support/wait-for.ts';
 import { expectSameDatabase } from './compare-tables.ts';
-import { importFixture, mariadbOfFile } from './fixture.ts';
+import { importFixture, mariadbOfFile, mysqlOfFile } from './fixture.ts';
 import { startReplicaProcess } from './replica-process.ts';
 import { loadSakila, sakilaStatements, startSakilaLoad } from './sakila.ts';
 
 const statements = await sakilaStatements();
-const mariadb = mariadbOfFile();
 
 const VIEW = `create view %.customer_list as
   select c.customer_id, c.first_name || ' ' || c.last_name as name, a.address, ci.city
@@ -14,11 +13,14 @@ const VIEW = `create view %.customer_list as
     join %.address a using (address_id)
     join %.city ci using (city_id)`;
 
-it.skipIf(statements === undefined)(
-  'takes Sakila over: copied, followed under load with kills, detached',
-  { timeout: 180_000 },
-  async () => {
-    const f = await importFixture(mariadb());
+describe.skipIf(statements === undefined).each([
+  ['MariaDB', mariadbOfFile, 2],
+  ['MySQL', mysqlOfFile, 1],
+] as const)('%s', (_, serverOfFile, kills) => {
+  const server = serverOfFile();
+
+  it('is taken over with Sakila: copied, followed under load with kills, detached', { timeout: 180_000 }, async () => {
+    const f = await importFixture(server());
     await loadSakila(f.server, f.schema, statements!);
     await f.source(`alter table film comment 'what we lend';
     alter table film modify length smallint unsigned comment 'minutes', add constraint long_enough check (length is null or length >= 0)`);
@@ -30,7 +32,7 @@ it.skipIf(statements === undefined)(
     await f.rows(VIEW.replaceAll('%', f.schema));
 
     const load = startSakilaLoad(f.server, f.schema, { seed: 3 });
-    for (let kill = 0; kill < 2; kill++) {
+    for (let kill = 0; kill < kills; kill++) {
       const replica = startReplicaProcess(f.config, 'start');
       await waitFor(() => replica.lines.length > 2, { timeoutMs: 30_000, what: 'the replica applying' });
       if (kill === 0) await f.source('alter table customer add column vip tinyint(1) not null default 0 after email');
@@ -84,5 +86,5 @@ it.skipIf(statements === undefined)(
     await expect(f.rows(`update ${f.schema}.film set length = -1`)).rejects.toThrow(/long_enough/);
     await expect(f.rows(`delete from ${f.schema}.language`)).rejects.toThrow(/foreign key/);
     expect(await f.rows(`select count(*)::int as n from ${f.schema}.customer_list`)).toEqual([{ n: 599 }]);
-  },
-);
+  });
+});

@@ -1,11 +1,10 @@
 // Where a MySQL server for tests may be: one that is named, one on the PATH, or the one that `npm run test:mysql` fetched.
 import { existsSync, realpathSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
-/** The place of the fetched server, in the folder of temporary files: readable for the user that servers run as. */
+/** The place of the fetched server. Not the folder of temporary files, which is another one while tests run. */
 export function fetchedMysqld(): { path: string; present: boolean } {
-  const path = join(tmpdir(), 'pg-hypervault-mysql', 'server', 'mysqld');
+  const path = join('/var/tmp/pg-hypervault-mysql', 'server', 'mysqld');
   return { path, present: existsSync(path) };
 }
 

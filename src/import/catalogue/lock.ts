@@ -1,14 +1,15 @@
 import type { Client } from 'pg';
 import { ADVISORY_LOCK_CLASS } from '../../internal/advisory-locks.ts';
 import { endClient } from '../../internal/client-guard.ts';
+import { linkSignals } from '../../internal/link-signals.ts';
 import { sleep } from '../../internal/sleep.ts';
-import { ReplicaStateError } from '../errors.ts';
+import { LockLostError, ReplicaStateError } from '../errors.ts';
 import type { Servers } from './servers.ts';
 import type { SourceRow } from './source-rows.ts';
 
 /** The right to work on a source. It ends with its session, so a killed process holds nothing back. */
 export interface SourceLock {
-  /** Fires when the session was lost, and with it the right. */
+  /** Fires when the session was lost, and with it the right; its reason is a LockLostError. */
   readonly lost: AbortSignal;
   release(): Promise<void>;
 }
@@ -56,7 +57,7 @@ export async function lockSource(
   const lost = new AbortController();
   let released = false;
   client.once('end', () => {
-    if (!released) lost.abort(new Error('the session that held the lock of the source was lost'));
+    if (!released) lost.abort(new LockLostError(source.name));
   });
   return {
     lost: lost.signal,
@@ -65,6 +66,27 @@ export async function lockSource(
       await endClient(client);
     },
   };
+}
+
+/**
+ * Works under a lock and gives it back. The work is stopped by the signal and by the loss of the lock.
+ * @throws LockLostError when the lock was lost meanwhile, however the work ended
+ */
+export async function underLock<Result>(
+  lock: SourceLock,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
+  using linked = linkSignals([signal, lock.lost]);
+  try {
+    const result = await work(linked.signal);
+    lock.lost.throwIfAborted();
+    return result;
+  } catch (error) {
+    throw lock.lost.aborted ? lock.lost.reason : error;
+  } finally {
+    await lock.release();
+  }
 }
 
 async function tryLock(client: Client, source: SourceRow, workers: readonly WorkerKind[]): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { TimeoutError } from '../../errors.ts';
+import { linkSignals } from '../../internal/link-signals.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { type ReplicaObserver, replicateDirectly, runReplica } from '../workers/replica.ts';
@@ -17,8 +18,7 @@ export async function catchUp(
   const reader = await context.openSource(config);
   const wanted = await reader.currentPosition().finally(() => reader.close());
   const done = new AbortController();
-  const late = AbortSignal.timeout(timeoutMs);
-  const stop = AbortSignal.any([done.signal, late, ...(signal === undefined ? [] : [signal])]);
+  using stop = linkSignals([done.signal, signal], timeoutMs);
   let reached = false;
   const observer: ReplicaObserver = {
     onPosition: ({ ordinal }) => {
@@ -27,7 +27,7 @@ export async function catchUp(
       done.abort();
     },
   };
-  await runReplica(context, config, source, observer, stop, replicateDirectly);
+  await runReplica(context, config, source, observer, stop.signal, replicateDirectly);
   if (reached) return;
   signal?.throwIfAborted();
   throw new TimeoutError(

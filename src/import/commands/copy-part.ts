@@ -1,5 +1,5 @@
 import { dependentsOf } from '../catalogue/dependents.ts';
-import { lockSource } from '../catalogue/lock.ts';
+import { lockSource, underLock } from '../catalogue/lock.ts';
 import { getSource, refuseSwitched, type SourceStatus, setFlags, setStatus } from '../catalogue/source-rows.ts';
 import { listTables, type TableRow } from '../catalogue/table-rows.ts';
 import { ReplicaStateError } from '../errors.ts';
@@ -85,27 +85,26 @@ async function copyPart(
   }
   if (schemas.length === 0) return { tables: [], leftOut: [], rows: 0, durationMs: 0 };
   const lock = await lockSource(context.servers, before, { waitMs: 5_000, signal: options.signal });
-  const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
-  try {
-    const whole = await surveyToCopy(context, config, { schemas, isWanted, signal });
-    const survey = {
-      ...whole,
-      tables: whole.tables.filter(({ source }) => isWanted(qualifiedName(source))),
-      leftOut: whole.leftOut.filter(({ source }) => isWanted(qualifiedName(source))),
-    };
-    await context.control(async (client) => {
-      await setStatus(client, before, 'syncing');
-      await setFlags(client, before, { stopRequested: false, paused: false });
-    });
-    const resume = options.resume ?? before.status === 'syncing';
-    const copy = new SourceCopy(context, config, before, { ...options, resume, signal });
-    const result = await copy.run(() => context.openSource(config), survey, { isPart: true });
-    await context.control((client) => setStatus(client, before, after));
-    return result;
-  } catch (error) {
-    if (!signal.aborted) await context.control((client) => setStatus(client, before, 'error', messageOf(error)));
-    throw error;
-  } finally {
-    await lock.release();
-  }
+  return underLock(lock, options.signal, async (signal) => {
+    try {
+      const whole = await surveyToCopy(context, config, { schemas, isWanted, signal });
+      const survey = {
+        ...whole,
+        tables: whole.tables.filter(({ source }) => isWanted(qualifiedName(source))),
+        leftOut: whole.leftOut.filter(({ source }) => isWanted(qualifiedName(source))),
+      };
+      await context.control(async (client) => {
+        await setStatus(client, before, 'syncing');
+        await setFlags(client, before, { stopRequested: false, paused: false });
+      });
+      const resume = options.resume ?? before.status === 'syncing';
+      const copy = new SourceCopy(context, config, before, { ...options, resume, signal });
+      const result = await copy.run(() => context.openSource(config), survey, { isPart: true });
+      await context.control((client) => setStatus(client, before, after));
+      return result;
+    } catch (error) {
+      if (!signal.aborted) await context.control((client) => setStatus(client, before, 'error', messageOf(error)));
+      throw error;
+    }
+  });
 }

@@ -1,4 +1,4 @@
-import { lockSource } from '../catalogue/lock.ts';
+import { lockSource, underLock } from '../catalogue/lock.ts';
 import { getSource, refuseSwitched, setConsistency, setFlags, setStatus } from '../catalogue/source-rows.ts';
 import { deleteTable, listTables } from '../catalogue/table-rows.ts';
 import { PreflightError } from '../errors.ts';
@@ -27,8 +27,7 @@ export async function initReplica(
   const before = await context.control((client) => getSource(client, name));
   refuseSwitched(before);
   const lock = await lockSource(context.servers, before, { waitMs: 5_000, signal: options.signal });
-  const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
-  try {
+  return underLock(lock, options.signal, async (signal) => {
     const survey = await surveyToCopy(context, config, { signal }).catch(async (error: unknown) => {
       if (error instanceof PreflightError)
         await context.control((client) => setStatus(client, before, 'error', error.message));
@@ -62,7 +61,5 @@ export async function initReplica(
       if (!signal.aborted) await context.control((client) => setStatus(client, before, 'error', messageOf(error)));
       throw error;
     }
-  } finally {
-    await lock.release();
-  }
+  });
 }

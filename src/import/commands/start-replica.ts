@@ -1,6 +1,6 @@
 import { HypervaultError } from '../../errors.ts';
 import { noteError } from '../catalogue/error-rows.ts';
-import { isLocked, lockSource, type WorkerKind } from '../catalogue/lock.ts';
+import { isLocked, lockSource, underLock, type WorkerKind } from '../catalogue/lock.ts';
 import {
   getSource,
   refuseSwitched,
@@ -9,7 +9,7 @@ import {
   setFlags,
   setStatus,
 } from '../catalogue/source-rows.ts';
-import { ReplicaStateError } from '../errors.ts';
+import { LockLostError, ReplicaStateError } from '../errors.ts';
 import { replicateBack } from '../way-back/replicate-back.ts';
 import { messageOf } from '../workers/message-of.ts';
 import { readIntoLog } from '../workers/read-into-log.ts';
@@ -65,36 +65,39 @@ async function runWorkers(
   const worker = source.direction === 'reverse' ? replicateBack : session;
   if (source.direction !== 'reverse') refuseSwitched(source);
   const lock = await lockSource(context.servers, source, { workers, signal: options.signal });
-  const signal = options.signal === undefined ? lock.lost : AbortSignal.any([options.signal, lock.lost]);
   try {
-    await context.control(async (client) => {
-      if (source.status !== 'running') await setFlags(client, source, { stopRequested: false, paused: false });
-      await setStatus(client, source, 'running');
+    await underLock(lock, options.signal, async (signal) => {
+      await context.control(async (client) => {
+        if (source.status !== 'running') await setFlags(client, source, { stopRequested: false, paused: false });
+        await setStatus(client, source, 'running');
+      });
+      context.log.info(`${name}: replicating (process ${process.pid})`);
+      options.onStarted?.();
+      await runReplica(context, config, source, options, signal, (parts, until) => worker(parts, until));
     });
-    context.log.info(`${name}: replicating (process ${process.pid})`);
-    options.onStarted?.();
-    await runReplica(context, config, source, options, signal, (parts, until) => worker(parts, until));
     context.log.info(`${name}: stopped`);
-    await lock.release();
     await context.control(async (client) => {
       // The other worker may still run somewhere
       if (!(await isLocked(client, source))) await setStatus(client, source, 'stopped');
     });
   } catch (error) {
     const message = messageOf(error);
-    await context.control(async (client) => {
-      await setStatus(client, source, 'error', message);
+    const noting = context.control(async (client) => {
+      // Whoever took the lock after us says how the source is
+      if (!(error instanceof LockLostError && (await isLocked(client, source)))) {
+        await setStatus(client, source, 'error', message);
+      }
       await noteError(client, source, {
         phase: workers.includes('replay') ? 'replay' : 'read',
         message,
         remedy: remedyOf(error),
       });
     });
+    // The control database may be what is away; why we ended is worth more than that it could not be written down
+    await noting.catch((failure: unknown) => context.log.error(`${name}: ${messageOf(failure)}`));
     context.log.error(`${name}: ${message}`);
     context.notifier.notify({ level: 'critical', source: name, message, remedy: remedyOf(error) });
     throw error;
-  } finally {
-    await lock.release();
   }
 }
 
@@ -110,6 +113,7 @@ function refuseUnfit({ name, status, reason }: SourceRow): void {
 }
 
 function remedyOf(error: unknown): string {
-  if (error instanceof HypervaultError && error.code === 'BINLOG_PURGED') return 'hypervault import init-replica';
+  if (error instanceof HypervaultError && ['BINLOG_PURGED', 'UNREADABLE_LOG'].includes(error.code))
+    return 'hypervault import init-replica';
   return 'mend the cause, then hypervault import enable-replica and start-replica';
 }

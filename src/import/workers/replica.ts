@@ -1,3 +1,4 @@
+import { linkSignals } from '../../internal/link-signals.ts';
 import { ServerApplier } from '../apply/server-applier.ts';
 import { deleteLog } from '../catalogue/log-rows.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
@@ -50,10 +51,10 @@ export async function runReplica(
   const notes = new ReplicaNotes(context, source);
   const reporter = new Reporter(context, config, source);
   const stop = new AbortController();
-  const both = AbortSignal.any([signal, stop.signal]);
-  const reporting = reporter.run(stop, both);
+  using both = linkSignals([signal, stop.signal]);
+  const reporting = reporter.run(stop, both.signal);
   try {
-    await session({ context, config, source, notes, reporter, observer }, both);
+    await session({ context, config, source, notes, reporter, observer }, both.signal);
   } finally {
     stop.abort();
     await reporting;

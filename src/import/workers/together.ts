@@ -1,3 +1,5 @@
+import { linkSignals } from '../../internal/link-signals.ts';
+
 /** Works on all items at once; the first that fails stops the others, and all have ended before its error is thrown. */
 export async function together<Item>(
   items: readonly Item[],
@@ -5,11 +7,11 @@ export async function together<Item>(
   work: (item: Item, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const stop = new AbortController();
-  const signal = outer === undefined ? stop.signal : AbortSignal.any([outer, stop.signal]);
+  using linked = linkSignals([outer, stop.signal]);
   let first: { error: unknown } | undefined;
   await Promise.all(
     items.map((item) =>
-      work(item, signal).catch((error: unknown) => {
+      work(item, linked.signal).catch((error: unknown) => {
         first ??= { error };
         stop.abort();
       }),

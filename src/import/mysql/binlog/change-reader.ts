@@ -5,7 +5,7 @@ import type { RowSink } from '../../stream/row-sink.ts';
 import type { PacketReader } from './packet-reader.ts';
 import { type BinlogPosition, toPosition } from './position.ts';
 import type { ChangeReaderOptions, SourceStatement } from './reader-options.ts';
-import { isRowsEvent, parseRowsEvent, TABLE_MAP_EVENT } from './rows-event.ts';
+import { isRowsEvent, PARTIAL_UPDATE_EVENT, parseRowsEvent, TABLE_MAP_EVENT } from './rows-event.ts';
 import { TableShapes } from './shapes.ts';
 import type { StatementTime } from './statement-time.ts';
 import type { EventHeader, TransportHandler } from './transport.ts';
@@ -62,6 +62,7 @@ export class ChangeReader implements TransportHandler {
 
   raw(type: number, body: PacketReader, header: EventHeader): void {
     if (type === TABLE_MAP_EVENT) this.#learn(body);
+    else if (type === PARTIAL_UPDATE_EVENT) this.#partialUpdate(body);
     else if (isRowsEvent(type)) this.#rows(type, body, header);
   }
 
@@ -149,6 +150,14 @@ export class ChangeReader implements TransportHandler {
     batch.sourceTimeMs = header.timestamp * 1_000;
     if (batch.changes >= this.#options.maxRows * 4 || batch.lines.length >= this.#options.maxBytes)
       this.#handOverPart();
+  }
+
+  #partialUpdate(body: PacketReader): void {
+    const shape = this.#shapes.of(body.u48());
+    if (shape === null) return;
+    const reason =
+      'a session has set binlog_row_value_options = PARTIAL_JSON, and the log holds only what changed inside of its values';
+    this.#options.host.setAside(shape.table, new Error(reason));
   }
 
   #begin(event: BinlogEvent): void {

@@ -34,6 +34,12 @@ const ROWS_EVENTS: Record<number, { kind: RowsEvent['kind']; extra: boolean; com
 
 export const TABLE_MAP_EVENT = 19;
 
+/** MySQL: an update that holds only what changed inside of JSON values. */
+export const PARTIAL_UPDATE_EVENT = 39;
+
+/** MySQL: a whole transaction, compressed with zstd. */
+export const TRANSACTION_PAYLOAD_EVENT = 40;
+
 /** The event's flag of `foreign_key_checks = 0`. */
 const NO_FOREIGN_KEY_CHECKS = 2;
 

@@ -1,9 +1,9 @@
 import { AbortedError, HypervaultError } from '../../../errors.ts';
-import { BinlogPurgedError, SourceUnavailableError } from '../../errors.ts';
+import { BinlogPurgedError, SourceUnavailableError, UnreadableLogError } from '../../errors.ts';
 import { loadZongji } from '../driver.ts';
 import { driverOptions, explain, type MysqlSettings, sourceLabel } from '../session.ts';
 import { PacketReader } from './packet-reader.ts';
-import { isRowsEvent, TABLE_MAP_EVENT } from './rows-event.ts';
+import { isRowsEvent, PARTIAL_UPDATE_EVENT, TABLE_MAP_EVENT, TRANSACTION_PAYLOAD_EVENT } from './rows-event.ts';
 import { QUERY_EVENTS, readStatementTime, type StatementTime } from './statement-time.ts';
 import type { BinlogEvent, ZongJi } from './zongji-types.ts';
 
@@ -27,7 +27,7 @@ export interface TransportOptions {
 export interface TransportHandler {
   /** When the statement of the query event that follows ran. */
   statementTime(time: StatementTime): void;
-  /** A TABLE_MAP or rows event, undecoded: its body without header and checksum. */
+  /** A TABLE_MAP or rows event, one of partial updates too, undecoded: its body without header and checksum. */
   raw(type: number, body: PacketReader, header: EventHeader): void;
   /** Any other event, decoded by zongji. */
   event(event: BinlogEvent): void;
@@ -44,6 +44,14 @@ export interface EventHeader {
 
 const HEADER_BYTES = 19;
 const CHECKSUM_BYTES = 4;
+
+const COMPRESSED =
+  'a session has set binlog_transaction_compression = ON, and a compressed transaction cannot be read; ' +
+  'let no session set it, and copy again with init-replica';
+
+function carriesRows(type: number): boolean {
+  return type === TABLE_MAP_EVENT || type === PARTIAL_UPDATE_EVENT || isRowsEvent(type);
+}
 
 /**
  * The binlog as a stream of events: `@vlasky/zongji` connects, authenticates, asks for the dump and decodes
@@ -133,7 +141,11 @@ export class BinlogTransport {
         const body = new PacketReader(buffer, offset + 1 + HEADER_BYTES, end - checksum);
         transport.#guard(() => transport.#handler.statementTime(readStatementTime(body)));
       }
-      if (!isEvent || (type !== TABLE_MAP_EVENT && !isRowsEvent(type))) return original.call(this, packet, connection);
+      if (isEvent && type === TRANSACTION_PAYLOAD_EVENT) {
+        transport.#fail(new UnreadableLogError(`${transport.#label}: ${COMPRESSED}`));
+        return prototype.binlogData;
+      }
+      if (!isEvent || !carriesRows(type)) return original.call(this, packet, connection);
       if (!transport.#stopped) {
         const body = new PacketReader(buffer, offset + 1 + HEADER_BYTES, end - checksum);
         const header = { timestamp: buffer.readUInt32LE(offset + 1), nextPosition: buffer.readUInt32LE(offset + 14) };
