@@ -1,98 +1,48 @@
 // What do programs notice when a shard moves? 32 writers, 20 tables, a million rows; the copy beside COPY through psql; and
 // two servers that become four under load, drawn into docs/move-under-load.svg.
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { loadavg, tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { type ShardMap, shardMapOf } from 'pg-hypervault';
-import {
-  finishMoves,
-  initCluster,
-  type MoveProgress,
-  type MoveSetting,
-  migrate,
-  moveShards,
-} from 'pg-hypervault/cluster';
-import { type Embedded, startEmbedded } from 'pg-hypervault/embedded';
+import { finishMoves, type MoveProgress, moveShards } from 'pg-hypervault/cluster';
+import { startEmbedded } from 'pg-hypervault/embedded';
 import { type Mark, movePlot } from './support/move-plot.ts';
 import { median, type Result, rounded } from './support/result.ts';
-import { type Call, type ShardLoadReport, startShardLoad } from './support/shard-load.ts';
+import { lostRows, makeCluster, makeTables, type ShardCluster } from './support/shard-cluster.ts';
+import { type Call, startShardLoad } from './support/shard-load.ts';
 
 const run_ = promisify(execFile);
 const TABLES = 20;
 const ROWS = Number(process.env.HYPERVAULT_BENCH_ROWS ?? 1_000_000);
 const WRITERS = 32;
-const MOVES = 4;
+const MOVES = Number(process.env.HYPERVAULT_BENCH_MOVES ?? 4);
 const DOCS = join(import.meta.dirname, '../docs');
-const names = ['db1', 'db2', 'db3', 'db4'] as const;
 
-interface Cluster {
-  readonly setting: MoveSetting;
-  /** As it was at first. */
-  readonly map: ShardMap;
-  readonly connections: Readonly<Record<string, pg.ClientConfig & { host: string; port: number; password: string }>>;
-  query(server: string, text: string): Promise<pg.QueryResult>;
-}
+/** All, or those that HYPERVAULT_BENCH_CASES names: the copy goes on with the shard of the pauses. */
+const cases: Readonly<Record<string, (cluster: ShardCluster) => Promise<Result[]>>> = {
+  pauses,
+  copy: async (cluster) => [await copySpeed(cluster)],
+  four: twoBecomeFour,
+};
+const CASES = process.env.HYPERVAULT_BENCH_CASES?.split(',') ?? Object.keys(cases);
 
 export async function run(): Promise<Result[]> {
   const embedded = await startEmbedded({ servers: 4, settings: { shared_buffers: '128MB', max_wal_size: '4GB' } });
   try {
-    const cluster = await makeCluster(embedded);
-    return [...(await pauses(cluster)), await copySpeed(cluster), ...(await twoBecomeFour(cluster))];
+    const cluster = await makeCluster(embedded, { db1: '1-9', db2: '9-17' });
+    const results: Result[] = [];
+    for (const name of CASES) results.push(...(await cases[name]!(cluster)));
+    return results;
   } finally {
     await embedded.stop();
   }
 }
 
-/** Sixteen shards on two of four servers. */
-async function makeCluster({ servers }: Embedded): Promise<Cluster> {
-  const connections = Object.fromEntries(names.map((name, n) => [name, servers[n]!.connection]));
-  const query = async (server: string, text: string): Promise<pg.QueryResult> => {
-    const client = new pg.Client(connections[server]);
-    await client.connect();
-    try {
-      return await client.query(text);
-    } finally {
-      await client.end();
-    }
-  };
-  await query('db1', 'create database control');
-  const control = { ...connections.db1!, database: 'control' };
-  const shards = { db1: '1-9', db2: '9-17' };
-  const entries = Object.entries(shards).map(([name, ranges]) => ({ ...connections[name]!, name, shards: ranges }));
-  await initCluster(entries, control);
-  return { setting: { control, servers: connections }, connections, map: shardMapOf(entries), query };
-}
-
-/** Twenty tables in some shards, by a migration, and rows in them. */
-async function makeTables(cluster: Cluster, shards: readonly number[], rowsEach: number): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), 'bench-move-'));
-  const source = Array.from(
-    { length: TABLES },
-    (_, n) => `create table t${n + 1} (id bigint primary key default next_id(), name text not null, n bigint not null);
-create index t${n + 1}_n on t${n + 1} (n);`,
-  ).join('\n');
-  await writeFile(join(directory, '001-tables.sql'), source);
-  await migrate(cluster.map, { directory, shards });
-  await rm(directory, { recursive: true });
-  for (const shardId of shards) {
-    const { name } = cluster.map.serverOf(shardId);
-    for (let n = 1; n <= TABLES; n += 1) {
-      await cluster.query(
-        name,
-        `insert into ${schemaOf(shardId)}.t${n} (name, n)
-         select 'Person number ' || g || ' of Reykjavík', g from generate_series(1, ${rowsEach}) g`,
-      );
-    }
-    await cluster.query(name, 'checkpoint');
-  }
-}
-
 /** The same shard goes there and back again, and what every writer saw is counted. */
-async function pauses(cluster: Cluster): Promise<Result[]> {
-  await makeTables(cluster, [1], ROWS / TABLES);
+async function pauses(cluster: ShardCluster): Promise<Result[]> {
+  await makeTables(cluster, { shards: [1], tables: TABLES, rowsEach: ROWS / TABLES });
   const load = await startShardLoad({ ...cluster.setting, shards: [1], writers: WRITERS, everyMs: 20, tables: TABLES });
   await wait(2_000);
   const flips: { at: number; pauseMs: number }[] = [];
@@ -117,6 +67,12 @@ async function pauses(cluster: Cluster): Promise<Result[]> {
       ),
     ),
   );
+  // How long after the shard was opened the last of the calls that waited for it were over.
+  const behind = flips.flatMap(({ at, pauseMs }) =>
+    report.calls
+      .filter(([ended, took]) => ended - took < at && ended > at && took > pauseMs / 2)
+      .map(([ended]) => ended - at),
+  );
   const home = MOVES % 2 === 0 ? 'db1' : 'db2';
   const shared = { bench: 'move', rows: ROWS, tables: TABLES, writers: WRITERS, moves: MOVES };
   return [
@@ -127,12 +83,15 @@ async function pauses(cluster: Cluster): Promise<Result[]> {
       unit: 'ms',
       ours: rounded(at(waits, 0.99)),
       waitsMs: { p50: rounded(median(waits)), p95: rounded(at(waits, 0.95)), max: rounded(at(waits, 1)) },
+      behindTheOpeningMs: { p50: rounded(median(behind)), p99: rounded(at(behind, 0.99)) },
+      partsOfTheLongestMs: await longestParts(cluster),
       pausesOfTheMoverMs: Object.fromEntries(flips.map(({ pauseMs }, n) => [`move ${n + 1}`, rounded(pauseMs)])),
       callsOtherwiseMs: { p50: rounded(median(took(quiet))), p99: rounded(at(took(quiet), 0.99)) },
       seen: {
         calls: report.calls.length,
         failedCalls: report.failures.length,
-        lost: await lost(cluster, home, 1, report),
+        ...(report.failures.length > 0 && { failures: [...new Set(report.failures)].slice(0, 3) }),
+        lost: await lostRows(cluster, { server: home, shardId: 1, tables: TABLES }, report),
         duplicateIds: report.acked.length - new Set(report.acked).size,
       },
       load: loadavg()[0]!.toFixed(1),
@@ -141,7 +100,7 @@ async function pauses(cluster: Cluster): Promise<Result[]> {
 }
 
 /** Rows a second of the copy with its indexes, beside two pipes of psql that do the same. */
-async function copySpeed(cluster: Cluster): Promise<Result> {
+async function copySpeed(cluster: ShardCluster): Promise<Result> {
   const { connections, query, setting } = cluster;
   const steps = new Map<string, number>();
   const onProgress = ({ step }: MoveProgress): void => {
@@ -198,10 +157,10 @@ async function copySpeed(cluster: Cluster): Promise<Result> {
 }
 
 /** Half of the shards of two servers go to two new ones, while all are written to. */
-async function twoBecomeFour(cluster: Cluster): Promise<Result[]> {
+async function twoBecomeFour(cluster: ShardCluster): Promise<Result[]> {
   const { setting } = cluster;
   const shards = Array.from({ length: 14 }, (_, n) => n + 2);
-  await makeTables(cluster, shards, 500);
+  await makeTables(cluster, { shards, tables: TABLES, rowsEach: 500 });
   const load = await startShardLoad({ ...setting, shards, writers: WRITERS, everyMs: 10, tables: TABLES });
   await wait(3_000);
   const marks: Mark[] = [];
@@ -219,7 +178,9 @@ async function twoBecomeFour(cluster: Cluster): Promise<Result[]> {
   await wait(2_000);
   const report = await load.stop();
   const places = new Map(shards.map((shardId) => [shardId, placeOf(shardId)]));
-  const missing = await Promise.all(shards.map((shardId) => lost(cluster, places.get(shardId)!, shardId, report)));
+  const missing = await Promise.all(
+    shards.map((shardId) => lostRows(cluster, { server: places.get(shardId)!, shardId, tables: TABLES }, report)),
+  );
   await writeFile(
     join(DOCS, 'move-under-load.svg'),
     movePlot(`Two servers become four: ${marks.length} shards move under ${WRITERS} writers`, report.calls, marks),
@@ -234,7 +195,7 @@ async function twoBecomeFour(cluster: Cluster): Promise<Result[]> {
       unit: 'ms',
       ours: rounded(at(took(report.calls), 0.99)),
       pausesOfTheMoverMs: { p50: rounded(median(waited)), max: rounded(at(waited, 1)) },
-      partsOfTheLongestMs: await longestParts(cluster),
+      partsOfTheLongestMs: await longestParts(cluster, MOVES + 1),
       seen: {
         calls: report.calls.length,
         failedCalls: report.failures.length,
@@ -248,12 +209,13 @@ async function twoBecomeFour(cluster: Cluster): Promise<Result[]> {
 }
 
 /** Where the longest pause went, by the journal. */
-async function longestParts({ setting }: Cluster): Promise<Record<string, number>> {
+async function longestParts({ setting }: ShardCluster, after = 0): Promise<Record<string, number>> {
   const client = new pg.Client(setting.control as pg.ClientConfig);
   await client.connect();
   const { rows } = await client.query(
     `select detail->'partsMs' as parts from hypervault.move_steps
-     where step = 'open' and move > ${MOVES + 1} order by (detail->>'pauseMs')::float8 desc limit 1`,
+     where step = 'open' and move > $1 order by (detail->>'pauseMs')::float8 desc limit 1`,
+    [after],
   );
   await client.end();
   return rows[0]!.parts as Record<string, number>;
@@ -263,25 +225,6 @@ function placeOf(shardId: number): string {
   if (shardId < 5) return 'db1';
   if (shardId < 9) return 'db3';
   return shardId < 13 ? 'db2' : 'db4';
-}
-
-/** Acknowledged rows of a shard that are not on its server. */
-async function lost({ query }: Cluster, server: string, shardId: number, { acked }: ShardLoadReport): Promise<number> {
-  let missing = 0;
-  for (const table of ['entities', ...Array.from({ length: TABLES }, (_, n) => `t${n + 1}`)]) {
-    const ids = acked
-      .filter((row) => row.startsWith(`${table} `))
-      .map((row) => row.slice(table.length + 1))
-      .filter((id) => Number((BigInt(id) >> 10n) & 8191n) === shardId);
-    if (ids.length === 0) continue;
-    const { rows } = await query(
-      server,
-      `select count(*)::int as n from unnest('{${ids.join(',')}}'::bigint[]) as given (id)
-       where not exists (select from ${schemaOf(shardId)}.${table} as row where row.id = given.id)`,
-    );
-    missing += rows[0]!.n as number;
-  }
-  return missing;
 }
 
 /** What the plot is drawn from, in tenths of seconds. */
@@ -310,5 +253,4 @@ function at(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }
 
-const schemaOf = (shardId: number): string => `shard${String(shardId).padStart(4, '0')}`;
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -18,6 +18,8 @@ export interface MapAuthor {
 export interface MapVersion extends MapAuthor {
   readonly document: MapDocument;
   readonly at: Date;
+  /** Counts the versions. */
+  readonly version: number;
 }
 
 /** The shard map in the control database: every version with its author, changed by compare-and-set on the epoch. */
@@ -47,29 +49,41 @@ export class MapStore {
    * Puts a map in place of the one with the epoch below its own.
    *
    * @param options.check - asked before the map is saved, e.g. `ownerCheck(servers)`
+   * @param options.previous - the map it replaces, when that was read just now
    * @throws MapConflictError when the newest map is another one; what the check throws, e.g. MapRefusedError
    */
   async publish(
     document: MapDocument,
     { author, comment }: MapAuthor,
-    { check, signal }: { check?: MapCheck | undefined; signal?: AbortSignal | undefined } = {},
+    {
+      check,
+      previous,
+      signal,
+    }: {
+      check?: MapCheck | undefined;
+      previous?: MapVersion | undefined;
+      signal?: AbortSignal | undefined;
+    } = {},
   ): Promise<void> {
-    const head = await this.#storage.get(MAP_KEY, undefined, { signal });
-    const previous = head === null || head.payload === null ? undefined : versionOf(head).document;
-    const current = previous?.epoch ?? 0n;
+    const head = previous ?? (await this.#head(signal));
+    const current = head.document?.epoch ?? 0n;
     if (document.epoch !== current + 1n) throw new MapConflictError(document.epoch - 1n, current);
-    await check?.(document, previous, { signal });
+    await check?.(document, head.document, { signal });
     const payload = formatMapDocument(document);
     try {
-      await this.#storage.save(
-        { key: MAP_KEY, version: (head?.version ?? 0) + 1, payload, author, comment },
-        { signal },
-      );
+      await this.#storage.save({ key: MAP_KEY, version: head.version + 1, payload, author, comment }, { signal });
     } catch (error) {
       if (!(error instanceof CommitOrderingError)) throw error;
       const now = await this.read({ signal });
       throw new MapConflictError(document.epoch - 1n, now?.document.epoch ?? 0n, { cause: error });
     }
+  }
+
+  /** The newest version, which may hold no map. */
+  async #head(signal: AbortSignal | undefined): Promise<{ version: number; document?: MapDocument | undefined }> {
+    const head = await this.#storage.get(MAP_KEY, undefined, { signal });
+    if (head === null) return { version: 0 };
+    return head.payload === null ? { version: head.version } : versionOf(head);
   }
 
   /** Versions of the map, newest first. */
@@ -99,6 +113,6 @@ export async function readMap(
   }
 }
 
-function versionOf({ payload, author, comment, mtime }: Commit): MapVersion {
-  return { document: parseMapDocument(payload!), author, comment, at: mtime };
+function versionOf({ payload, author, comment, mtime, version }: Commit): MapVersion {
+  return { document: parseMapDocument(payload!), author, comment, at: mtime, version };
 }

@@ -1,6 +1,5 @@
 import type { Client } from 'pg';
 import { ConfigurationError, SchemaError } from '../errors.ts';
-import { SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
 import { ShardMovedError } from './errors.ts';
 import { checkServer } from './first-contact.ts';
 import type { ReadCall } from './gathered-reads.ts';
@@ -160,9 +159,7 @@ export class Servers implements ServerHost {
     try {
       const { rows } = await server.run({ text: OWNER_OF, values: [shardId] });
       const [owner, epoch] = (rows[0] ?? []) as (string | null)[];
-      if (owner) return owner === server.name ? undefined : { server: owner, epoch: BigInt(epoch ?? 0) };
-      // A copy without an owner gives out no ids: the map sent the call here a moment before it is opened.
-      return sqlStateOf(error) === SQLSTATE.sequenceLimitExceeded ? { server: server.name, epoch: 0n } : undefined;
+      return owner && owner !== server.name ? { server: owner, epoch: BigInt(epoch ?? 0) } : undefined;
     } catch {
       return undefined; // an installation without the cluster module
     }

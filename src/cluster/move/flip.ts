@@ -1,11 +1,12 @@
 import { quoteIdentifier } from '../../internal/quote.ts';
 import { MapConflictError, MapMissingError, MapRefusedError } from '../errors.ts';
-import type { MapDocument } from '../map-document.ts';
+import type { MapVersion } from '../map-store.ts';
 import { contradictions, type MapCheck } from '../owner-check.ts';
 import { MoveStateError } from './errors.ts';
 import { holds, withShardMoved } from './map-change.ts';
 import type { Moving, Passage } from './moving.ts';
 import type { Opening } from './opening.ts';
+import { skipWhatCame } from './way-back.ts';
 
 /** Who owns a copy, by its own row. */
 export interface CopyOwner {
@@ -33,13 +34,12 @@ export async function isShut({ from, to }: Passage, schema: string): Promise<Cop
  *
  * @param fresh - the newest map, when it was read and the fence was put up just now: nothing has to be asked again
  */
-export async function flipMap(moving: Moving, { from, to }: Passage, fresh?: MapDocument): Promise<bigint> {
+export async function flipMap(moving: Moving, { from, to }: Passage, fresh?: MapVersion): Promise<bigint> {
   const { store, shardId, row, options, signal } = moving;
   for (let known = fresh; ; known = undefined) {
-    const document = known ?? (await store.read({ signal }))?.document;
-    if (document === undefined) {
-      throw new MapMissingError('the control database holds no shard map; see hypervault fsck');
-    }
+    const newest = known ?? (await store.read({ signal }));
+    if (newest === null) throw new MapMissingError('the control database holds no shard map; see hypervault fsck');
+    const { document } = newest;
     if (holds(document, to.name, shardId)) return document.epoch;
     if (!holds(document, from.name, shardId)) {
       throw new MoveStateError(
@@ -52,7 +52,7 @@ export async function flipMap(moving: Moving, { from, to }: Passage, fresh?: Map
       await store.publish(
         next,
         { author: options.author, comment },
-        { check: known === undefined ? fenceCheck(moving, { from, to }) : undefined, signal },
+        { check: known === undefined ? fenceCheck(moving, { from, to }) : undefined, previous: known, signal },
       );
       return next.epoch;
     } catch (error) {
@@ -77,25 +77,19 @@ function fenceCheck({ schema, shardId }: Moving, { from, to }: Pick<Passage, 'fr
 }
 
 /**
- * Lets writers in on the new server, where the sequences go on behind those of the old copy, which are stopped. Nobody
- * reads the old one any more: that right ended with the fence. All is made ready beside the publishing of the map and
- * committed behind it, so that no server ever claims a shard that the map gives to another.
+ * Makes the new server ready to take the shard, in the transaction whose commit opens it: the sequences of the old copy are
+ * stopped, and those here go on behind them. Nobody reads the old one any more: that right ended with the fence.
  */
-export async function openShard(
-  { schema, shardId }: Moving,
-  { from, to }: Passage,
-  { opening, epoch, published }: { opening: Opening; epoch: bigint; published: Promise<unknown> },
+export async function prepareShard(
+  { schema, shardId, links }: Moving,
+  { from, to, link }: Passage,
+  opening: Opening,
+  epoch: bigint,
 ): Promise<void> {
-  try {
-    const { rows } = await from.client.query<{ behind: object }>('select hypervault.move_stop($1, $2) as behind', [
-      schema,
-      shardId,
-    ]);
-    await opening.prepare(to.name, epoch, rows[0]!.behind);
-    await published;
-    await opening.commit();
-  } catch (error) {
-    await opening.rollback();
-    throw error;
-  }
+  const { rows } = await from.client.query<{ behind: object }>('select hypervault.move_stop($1, $2) as behind', [
+    schema,
+    shardId,
+  ]);
+  await opening.prepare(to.name, epoch, rows[0]!.behind);
+  if (link === links.forward) await skipWhatCame(to, links.back);
 }

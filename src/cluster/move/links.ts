@@ -53,10 +53,7 @@ export async function makeSlot(client: Client, link: string): Promise<void> {
  */
 export async function subscribe(to: Party, from: Party, link: string, { copy }: { copy: boolean }): Promise<void> {
   if (await isSubscribed(to.client, link)) return;
-  const { rows } = await to.client.query<{ version: number }>(
-    `select current_setting('server_version_num')::integer as version`,
-  );
-  const origin = !copy && rows[0]!.version >= ORIGIN_VERSION ? ', origin = none' : '';
+  const origin = !copy && to.version >= ORIGIN_VERSION ? ', origin = none' : '';
   await to.client.query(
     `create subscription ${quoteIdentifier(link)} connection ${quoteLiteral(await conninfoOf(from.reachedBy))}
      publication ${quoteIdentifier(link)}

@@ -4,7 +4,7 @@ import { buildRest } from './build.ts';
 import { cleanUpAfterMove, cleanUpOnSource } from './clean-up.ts';
 import { assertNotStalled, copyRows, publishShard } from './copy.ts';
 import { MovePreflightError, MoveStalledError, MoveStateError } from './errors.ts';
-import { flipMap, isShut, openShard, ownerOf } from './flip.ts';
+import { flipMap, isShut, ownerOf, prepareShard } from './flip.ts';
 import { passGate } from './gate.ts';
 import { enableSubscription, isSubscribed } from './links.ts';
 import { Marker } from './marker.ts';
@@ -17,7 +17,7 @@ import { makeSkeleton } from './skeleton.ts';
 import type { MoveStep } from './steps.ts';
 import { assertSameStructure } from './structure.ts';
 import { verifyCopies } from './verify-step.ts';
-import { skipWhatCame, turnAround } from './way-back.ts';
+import { turnAround } from './way-back.ts';
 
 /** Takes a shard to its new server, from wherever an earlier run has left it, up to the way back. */
 export async function moveForward(moving: Moving): Promise<void> {
@@ -118,41 +118,40 @@ async function hand(moving: Moving, passage: Passage): Promise<void> {
     entries.push(await journal.begin(row.id, step));
   }
   let fenced: Fenced | undefined;
-  let shutSince = shut?.epoch ?? 0n;
   const opening = await Opening.on(passage.to, moving);
-  const opened = shut !== undefined && (await ownerOf(passage.to, schema))?.server === passage.to.name;
   if (shut === undefined) {
     await moving.reached('pause', 'begun');
     fenced = await pauseAndFence(moving, passage, opening);
-    shutSince = fenced.map.epoch + 1n;
     await moving.reached('fence', 'acted');
   } else {
-    if (!opened) await lastRowsArrived(moving, passage);
+    if ((await ownerOf(passage.to, schema))?.server !== passage.to.name) await lastRowsArrived(moving, passage);
     await opening.begin();
   }
-  if (!opened && passage.link === moving.links.forward) await skipWhatCame(passage.to, moving.links.back);
-  const flip = async (): Promise<bigint> => {
-    await moving.reached('flip', 'begun');
-    const epoch = await flipMap(moving, passage, fenced?.map);
-    await moving.reached('flip', 'acted');
-    return epoch;
-  };
-  await moving.reached('open', 'begun');
-  const flipped = flip();
   const partsMs: Record<string, number> = { ...fenced?.partsMs };
-  const over = (part: string) => (): void => {
+  const over = (part: string): void => {
     if (fenced !== undefined) partsMs[part] = Math.round(performance.now() - fenced.since);
   };
-  const [published, ended] = await Promise.allSettled([
-    flipped.finally(over('flipped')),
-    openShard(moving, passage, { opening, epoch: shutSince, published: flipped }).finally(over('opened')),
-  ]);
-  if (published.status === 'rejected') throw published.reason;
-  if (ended.status === 'rejected') throw ended.reason;
+  let epoch: bigint;
+  try {
+    // Ready before anybody is sent there, and open behind that: no server ever claims a shard that the map gives to another,
+    // and none gives out ids that the old one may have given.
+    await prepareShard(moving, passage, opening, shut?.epoch ?? fenced!.map.document.epoch + 1n);
+    over('prepared');
+    await moving.reached('flip', 'begun');
+    epoch = await flipMap(moving, passage, fenced?.map);
+    over('flipped');
+    await moving.reached('flip', 'acted');
+    await moving.reached('open', 'begun');
+    await opening.commit();
+    over('opened');
+  } catch (error) {
+    await opening.rollback();
+    throw error;
+  }
   await moving.reached('open', 'acted');
   const pauseMs = fenced && performance.now() - fenced.since;
   await moving.reread();
-  for (const entry of entries) await journal.done(entry, { epoch: published.value.toString(), pauseMs, partsMs });
+  for (const entry of entries) await journal.done(entry, { epoch: epoch.toString(), pauseMs, partsMs });
   await assertOwner(moving, passage.to.name);
   moving.report('open', { pauseMs });
 }

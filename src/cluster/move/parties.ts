@@ -14,6 +14,8 @@ export interface Party {
   /** How the other server reaches this one. */
   readonly reachedBy: ConnectionSettings;
   readonly client: Client;
+  /** `server_version_num`. */
+  readonly version: number;
   /** Opens a further session, closed with the others. */
   connect(): Promise<Client>;
   /** Runs `work` on a session of its own with this server under other settings. */
@@ -48,12 +50,16 @@ export class Sessions {
 
   async party(name: string, connection: ConnectionSettings, reachedBy: ConnectionSettings): Promise<Party> {
     const client = await this.connect(connection);
+    const { rows } = await client.query<{ version: number }>(
+      `select current_setting('server_version_num')::integer as version`,
+    );
     const signal = this.#signal;
     return {
       name,
       connection,
       reachedBy,
       client,
+      version: rows[0]!.version,
       connect: () => this.connect(connection),
       within: (other, work) => onServer(other, work, signal),
     };

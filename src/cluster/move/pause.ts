@@ -3,7 +3,7 @@ import { ADVISORY_LOCK_CLASS } from '../../internal/advisory-locks.ts';
 import { Backoff } from '../../internal/backoff.ts';
 import { sleep } from '../../internal/sleep.ts';
 import { MapMissingError } from '../errors.ts';
-import type { MapDocument } from '../map-document.ts';
+import type { MapVersion } from '../map-store.ts';
 import { wasInTheWay } from '../short-locks.ts';
 import { arm } from './arm.ts';
 import { MoveStalledError } from './errors.ts';
@@ -21,7 +21,7 @@ const FIRST_TRY_MS = 40;
 /** The fence is committed. */
 export interface Fenced {
   /** The map that is to be replaced now. */
-  readonly map: MapDocument;
+  readonly map: MapVersion;
   /** `performance.now()` when writers began to wait. */
   readonly since: number;
   readonly tries: number;
@@ -56,7 +56,7 @@ export async function pauseAndFence(moving: Moving, passage: Passage, opening: O
   for (let tries = 1; ; tries += 1) {
     await waitForLongWriters(moving, passage, deadline);
     const map = await newestMap(moving);
-    const epoch = map.epoch + 1n;
+    const epoch = map.document.epoch + 1n;
     await moving.journal.setEpoch(moving.row.id, epoch);
     const lockMs = Math.min(FIRST_TRY_MS * 2 ** (tries - 1), options.lockTimeoutMs);
     const outcome = await tryOnce(moving, passage, { session, opening, marker, epoch, lockMs });
@@ -71,9 +71,9 @@ export async function pauseAndFence(moving: Moving, passage: Passage, opening: O
 }
 
 /** The map as it is before the flip; the fence carries the epoch of the next one. */
-async function newestMap({ store, signal }: Moving): Promise<MapDocument> {
+async function newestMap({ store, signal }: Moving): Promise<MapVersion> {
   const newest = await store.read({ signal });
-  if (newest !== null) return newest.document;
+  if (newest !== null) return newest;
   throw new MapMissingError('the control database holds no shard map; see hypervault fsck');
 }
 

@@ -19,11 +19,8 @@ export async function turnAround(moving: Moving): Promise<void> {
  * Before Postgres 16 a subscription can't leave out what came by replication itself: the slot for the way back is taken
  * past it, when the last row has come and before anybody writes there. Later servers have nothing to do.
  */
-export async function skipWhatCame({ client }: Party, link: string): Promise<void> {
-  const { rows } = await client.query<{ version: number }>(
-    `select current_setting('server_version_num')::integer as version`,
-  );
-  if (rows[0]!.version >= ORIGIN_VERSION) return;
+export async function skipWhatCame({ client, version }: Party, link: string): Promise<void> {
+  if (version >= ORIGIN_VERSION) return;
   // What was applied may not be on disk yet, and a slot goes no further than that: this commit takes it there.
   await client.query(`select pg_logical_emit_message(true, 'hypervault', '')`);
   await client.query(

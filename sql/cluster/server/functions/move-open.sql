@@ -1,5 +1,6 @@
 -- Opens a shard on the server that owns it from now on: its sequences go on behind those of the copy that was shut, and its
--- owner row names this server, so its gate lets writers through from the commit on. May be run again without harm.
+-- owner row names this server, so its gate lets writers through from the commit on. A shard that is open already is left
+-- alone: its sequences have gone on since.
 -- `behind`: what move_stop has returned there. The ids of the generator go on a little later: 16 ms, the margin they keep from
 -- the clock.
 -- Lock: the owner row, to the end of the transaction.
@@ -11,7 +12,13 @@ declare
   _sequence record;
   _oid regclass;
   _behind bigint;
+  _owner text;
 begin
+  execute format('select owner.server from %I.hv_owner as owner for update', move_open.schema)
+  into _owner;
+  if _owner = move_open.server then
+    return;
+  end if;
   for _sequence in
     select sequences.*
     from hypervault.shard_sequences(move_open.schema) as sequences
