@@ -14,6 +14,8 @@ const REST = 3;
 /** With somebody at the end of the shard in this process. */
 const REST_WATCHED = 0.5;
 const MAX_REST_MS = 10;
+/** With nobody at the end of the shard, in any process: whoever begins to read makes a pass first. */
+const UNWATCHED_REST_MS = 100;
 /**
  * When somebody else was at it, or a pass had nothing to give that nobody here waits for, other processes do the work:
  * this one waits longer each time, so that sixteen processes together pass about as often as one would.
@@ -36,6 +38,8 @@ export class Sequencer {
   #timer: NodeJS.Timeout | undefined;
   #notBefore = 0;
   #yieldMs = 0;
+  /** Somebody follows the shard, here or in another process, as far as known. */
+  #watched = true;
   /** The last position given, as far as known. */
   head = 0n;
   passes = 0;
@@ -58,6 +62,7 @@ export class Sequencer {
   nudge(): void {
     if (this.#shards.closed) return;
     this.#pending = true;
+    if (!this.#watched && this.#isWatched()) this.#hurry();
     if (this.#running !== undefined || this.#timer !== undefined) return;
     const wait = this.#notBefore - performance.now();
     if (wait <= 0) this.#start();
@@ -80,6 +85,14 @@ export class Sequencer {
     clearTimeout(this.#timer);
     this.#pending = false;
     await this.#running;
+  }
+
+  /** The first one to follow the shard does not sit out a long rest. */
+  #hurry(): void {
+    this.#watched = true;
+    this.#notBefore = 0;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   #start(): void {
@@ -126,22 +139,24 @@ export class Sequencer {
     const watched = this.#isWatched();
     const mostMs = watched ? MAX_YIELD_WATCHED_MS : MAX_YIELD_MS;
     this.#yieldMs = inVain ? Math.min(Math.max(this.#yieldMs * 2, MIN_YIELD_MS), mostMs) : 0;
-    const restMs = Math.min(tookMs * (watched ? REST_WATCHED : REST), MAX_REST_MS);
+    const restMs = this.#watched ? Math.min(tookMs * (watched ? REST_WATCHED : REST), MAX_REST_MS) : UNWATCHED_REST_MS;
     this.#notBefore = Math.max(this.#notBefore, performance.now() + Math.max(restMs, this.#yieldMs));
   }
 
   #statement(): { text: string; values: unknown[] } {
     const schema = this.#shards.schema(this.shardId);
-    return { text: `select given, head, more, busy from ${schema}.hv_sequence($1)`, values: [MAX_EVENTS] };
+    const text = `select given, head, more, busy, watched from ${schema}.hv_sequence($1, $2)`;
+    return { text, values: [MAX_EVENTS, this.#isWatched()] };
   }
 
-  #took([given, head, more, busy]: (string | null)[]): {
+  #took([given, head, more, busy, watched]: (string | null)[]): {
     given: number;
     head: bigint;
     more: boolean;
     busy: boolean;
   } {
     this.passes += 1;
+    this.#watched = watched === 't' || this.#isWatched();
     const now = BigInt(head!);
     if (now > this.head) {
       this.head = now;

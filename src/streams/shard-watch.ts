@@ -23,7 +23,11 @@ export class ShardWatch {
 
   add(wake: Wake): () => void {
     this.#wakes.add(wake);
-    if (this.#poll === undefined) this.#planPoll();
+    if (this.#poll === undefined) {
+      this.#planPoll();
+      // says to the processes that append that somebody waits
+      this.#sequencer.nudge();
+    }
     return () => {
       this.#wakes.delete(wake);
       if (this.#wakes.size === 0) this.stop();

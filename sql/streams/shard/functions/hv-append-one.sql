@@ -98,10 +98,25 @@ begin
 
   if _size = 1 then
     insert into hv_events (stream, number, uuid, type, body, bytes, metadata)
-    values (_id, actual + 1, uuids[1], types[1], bodies[1]::json, hv_append_one.bytes[1], metadatas[1]::json);
+    values (
+      _id,
+      actual + 1,
+      uuids[1],
+      types[1],
+      bodies[1]::json,
+      case when bodies[1] is null then hv_append_one.bytes[1] end,
+      metadatas[1]::json
+    );
   else
     insert into hv_events (stream, number, uuid, type, body, bytes, metadata)
-    select _id, actual + e.place, e.uuid, e.type, e.body::json, e.bytes, e.metadata::json
+    select
+      _id,
+      actual + e.place,
+      e.uuid,
+      e.type,
+      e.body::json,
+      case when e.body is null then e.bytes end,
+      e.metadata::json
     from unnest(uuids, types, bodies, hv_append_one.bytes, metadatas)
       with ordinality e (uuid, type, body, bytes, metadata, place)
     order by e.place;

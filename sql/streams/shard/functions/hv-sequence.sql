@@ -12,8 +12,11 @@
 -- Lock: pg_try_advisory_xact_lock(0x48560004 = streamsSequence, shard) until commit; when another session holds it,
 -- returns busy at once. The lock is taken by a statement of its own, and the pick sees what the last holder committed,
 -- because under READ COMMITTED each statement looks anew: one statement for both gave events twice.
-create or replace function :"schema".hv_sequence(max_events integer default 20000)
-returns table (given integer, head bigint, more boolean, busy boolean)
+--
+-- watching: the caller follows the shard. It is noted for a minute, so that appending processes learn from their own
+-- passes (watched) whether anybody waits for positions; when nobody does they pass more seldom.
+create or replace function :"schema".hv_sequence(max_events integer default 20000, watching boolean default false)
+returns table (given integer, head bigint, more boolean, busy boolean, watched boolean)
 language plpgsql
 set search_path = :"schema", pg_temp
 set plan_cache_mode = force_generic_plan
@@ -29,6 +32,7 @@ declare
   _here bigint := (select c.system_identifier from pg_control_system() c);
   _moved boolean;
   _given integer;
+  _watched_until timestamptz;
 begin
   if current_setting('transaction_isolation') <> 'read committed' then
     raise exception 'the sequencing pass needs read committed, not %', current_setting('transaction_isolation')
@@ -41,13 +45,13 @@ begin
 
   if not pg_try_advisory_xact_lock(x'48560004'::integer, _shard) then
     return query
-    select 0, s.head, true, true
+    select 0, s.head, true, true, s.watched_until > now()
     from hv_sequencer s;
     return;
   end if;
 
-  select s.head, s.snapshot, s.system is distinct from _here
-  into strict _head, _old, _moved
+  select s.head, s.snapshot, s.system is distinct from _here, s.watched_until
+  into strict _head, _old, _moved, _watched_until
   from hv_sequencer s;
 
   if _moved then
@@ -96,6 +100,12 @@ begin
     from placed;
   end if;
 
+  if watching and _watched_until < now() + interval '30 seconds' then
+    _watched_until := now() + interval '1 minute';
+    update hv_sequencer s
+    set watched_until = _watched_until;
+  end if;
+
   if _given > 0 or _moved then
     -- a limited pick moves the snapshot only when it left nothing behind
     update hv_sequencer s
@@ -110,6 +120,6 @@ begin
   end if;
 
   return query
-  select _given, _head + _given, _given = max_events, false;
+  select _given, _head + _given, _given = max_events, false, _watched_until > now();
 end
 $$;
