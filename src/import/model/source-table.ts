@@ -36,6 +36,8 @@ export interface PostgresColumn {
   readonly large: boolean;
   /** The value that rows older than the column show, as text; `null` when they show NULL. */
   readonly missing: string | null;
+  /** The transaction that changed its definition last. */
+  readonly changed?: string | undefined;
 }
 
 /** One column of an index. `prefix` is the number of characters MySQL indexes, when not all of them. */
@@ -102,6 +104,8 @@ export interface PostgresTable {
   readonly partitioned: boolean;
   /** Its partitions that hold rows, quoted and qualified. */
   readonly partitions: readonly string[];
+  /** All of them, at any depth, by number. */
+  readonly partitionOids?: readonly number[] | undefined;
   /** Names the file of its rows: another one means that all rows were written anew. `0` for a partitioned table. */
   readonly storage: string;
   readonly unlogged: boolean;

@@ -67,5 +67,9 @@ function rowIdentity({ postgres, primaryKey, columns, indexes }: SourceTable): R
 }
 
 function remarksOf({ postgres }: SourceTable): string[] {
-  return postgres!.partitioned ? ['it is partitioned and becomes one table in each place'] : [];
+  return postgres!.partitioned
+    ? [
+        'it is partitioned and becomes one table in each place; that one partition is truncated no log tells: delete its rows',
+      ]
+    : [];
 }

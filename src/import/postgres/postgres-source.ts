@@ -17,12 +17,13 @@ import type {
 } from '../source/import-source.ts';
 import type { Snapshot } from '../source/snapshot.ts';
 import { readTables } from './catalogue/read-tables.ts';
+import { readStructures, type StructureNow } from './catalogue/structure-now.ts';
 import { addKeyColumn } from './key-column/add.ts';
 import { keyColumnSql } from './key-column/statements.ts';
 import { lsnPosition, parseLsn } from './lsn.ts';
 import { mapPostgresTable } from './map-table.ts';
 import { preflightPostgres } from './preflight.ts';
-import { dropSlotAndPublication, ensureSlot, publishTables } from './publication.ts';
+import { dropSlotAndPublication, ensureSlot, publishTables, unpublishedTables } from './publication.ts';
 import { followChanges, type RelationHost } from './replication/follow-changes.ts';
 import { RelationFollower } from './replication/relation-follower.ts';
 import { flushedPlace, refuseGap } from './replication/slot-place.ts';
@@ -148,7 +149,16 @@ export class PostgresSource implements ImportSource {
           host: options.statements,
           events: options.events,
           readTable: (oid) => this.#readTable(oid),
+          readStructure: async (oid) => (await this.#structures([oid])).get(oid),
         }),
+      structures:
+        relations !== undefined
+          ? null
+          : {
+              read: (oids) => this.#structures(oids),
+              strangers: () => this.#strangers(options),
+              moveOn: () => this.currentPosition(),
+            },
       retention: () => this.retention(),
       flushedPlace: () => this.#with(flushedPlace),
     });
@@ -159,6 +169,15 @@ export class PostgresSource implements ImportSource {
     this.#session = undefined;
     await session?.then((client) => endClient(client)).catch(() => {});
     await this.#server.close();
+  }
+
+  #structures(oids: readonly number[]): Promise<Map<number, StructureNow>> {
+    return this.#with((client) => readStructures(client, oids));
+  }
+
+  /** Tables that are wanted and that nobody has copied. */
+  #strangers({ statements }: FollowOptions): Promise<string[]> {
+    return this.#with((client) => unpublishedTables(client, this.#options.slot, statements));
   }
 
   async #readTable(oid: number): Promise<SourceTable | null> {

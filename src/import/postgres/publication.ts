@@ -1,7 +1,8 @@
 import type { Client } from 'pg';
 import { quoteIdentifier, quoteLiteral } from '../../internal/quote.ts';
 import { qualify } from '../apply/table-sql.ts';
-import type { SourceTable } from '../model/source-table.ts';
+import { qualifiedName, type SourceTable } from '../model/source-table.ts';
+import type { StatementHost } from '../stream/statement-host.ts';
 
 /** Names of what we make on a source: the replication slot and the publication have the same. */
 export function slotName(source: string): string {
@@ -40,6 +41,26 @@ export async function publishTables(
       await client.query(`alter publication ${publication} set ${list(tables)}`);
     }
   } else if (missing.length > 0) await client.query(`alter publication ${publication} add ${list(missing)}`);
+}
+
+/** Tables that are wanted and not published: made since the last copy, or left out of it. */
+export async function unpublishedTables(
+  client: Client,
+  name: string,
+  { mapsSchema, wants }: Pick<StatementHost, 'mapsSchema' | 'wants'>,
+): Promise<string[]> {
+  const { rows } = await client.query<{ schema: string; name: string }>(
+    `select n.nspname as schema, c.relname as name
+       from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence = 'p'
+        and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+        and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+        and not exists (select from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
+                         where p.pubname = $1 and r.prrelid = c.oid)
+      order by 1, 2`,
+    [name],
+  );
+  return rows.filter((table) => mapsSchema(table.schema) && wants(table.schema, table.name)).map(qualifiedName);
 }
 
 /** Makes the slot that keeps the log for us, unless it is there and good. */

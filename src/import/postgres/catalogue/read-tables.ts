@@ -80,6 +80,7 @@ function toTable(row: Row, { columns, indexes, constraints, functions, types }: 
       oid: Number(row.oid),
       partitioned: row.partitioned as boolean,
       partitions: row.partitions as string[],
+      partitionOids: (row.partition_oids as (string | number)[]).map(Number),
       storage: String(row.storage),
       unlogged: row.unlogged as boolean,
       ...identityOf(row, indexes, primaryKey),
@@ -137,6 +138,7 @@ function toColumn(row: Row): SourceColumn {
       typmod: row.typmod as number,
       virtual: row.generated === 'v',
       large: row.large as boolean,
+      changed: row.changed as string,
       missing: (row.missing as (string | null)[] | null)?.[0] ?? null,
     },
   };

@@ -10,6 +10,7 @@ select c.oid::int8 as oid, n.nspname as schema, c.relname as name, c.relkind = '
           where t.isleaf and l.oid <> c.oid
           order by 1
        ) as partitions,
+       array(select t.relid::oid::int8 from pg_partition_tree(c.oid) t where t.level > 0 and c.relkind = 'p') as partition_oids,
        array(
          select distinct l.relreplident::text
            from pg_partition_tree(c.oid) t join pg_class l on l.oid = t.relid
@@ -37,7 +38,7 @@ select c.oid::int8 as oid, n.nspname as schema, c.relname as name, c.relkind = '
 export const COLUMNS_SQL = `
 select a.attrelid::int8 as table_oid, a.attnum, a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
        a.atttypid::int8 as type_oid, a.atttypmod as typmod, a.attnotnull as required,
-       a.attidentity as identity, a.attgenerated as generated, a.attstorage <> 'p' as large,
+       a.xmin::text as changed, a.attidentity as identity, a.attgenerated as generated, a.attstorage <> 'p' as large,
        pg_get_expr(d.adbin, d.adrelid) as expression,
        case when a.attcollation <> t.typcollation
             then (select format('%I.%I', n.nspname, l.collname)

@@ -120,6 +120,11 @@ export class ChangeReader implements WalHandler {
     this.#options.host.failed(error);
   }
 
+  /** Rows of this table are read over from now on. */
+  forget(table: FollowedTable): void {
+    for (const [oid, shape] of this.#shapes) if (shape?.table.id === table.id) this.#shapes.set(oid, null);
+  }
+
   #begin(): void {
     const { commit, timeMs } = readBegin(this.#message);
     this.#inside = true;
@@ -166,7 +171,7 @@ export class ChangeReader implements WalHandler {
       } else if (!skipEvents.has('update')) sink.update(batch, oldLayout, writeOld, layout, writeNew);
     } catch (error) {
       batch.lines.hasUnchanged = false;
-      for (const [oid, other] of this.#shapes) if (other === shape) this.#shapes.set(oid, null);
+      this.forget(table);
       host.setAside(table, error);
       return;
     }

@@ -1,9 +1,11 @@
 import type { Client } from 'pg';
 import type { ChangeStream, FollowOptions, LogRetention } from '../../source/import-source.ts';
+import type { FollowedTable } from '../../stream/followed-table.ts';
 import { RetentionWatch } from '../retention.ts';
 import { explain } from '../session.ts';
 import { ChangeReader } from './change-reader.ts';
 import type { RelationFollower } from './relation-follower.ts';
+import { StructureWatch, type StructureWatchOptions } from './structure-watch.ts';
 import { WalStream } from './wal-stream.ts';
 
 /** What knows the tables of a stream. */
@@ -17,6 +19,8 @@ export interface FollowChangesOptions extends Omit<FollowOptions, 'statements'> 
   readonly relations: RelationHost;
   readonly retention: () => Promise<LogRetention | null>;
   readonly flushedPlace: () => Promise<bigint>;
+  /** Looks for changes of structure that no log tells; not on the way back, where only we change it. */
+  readonly structures: Pick<StructureWatchOptions, 'read' | 'strangers' | 'moveOn'> | null;
 }
 
 /** How much the open batch may hold before it is handed over in the middle of a transaction. */
@@ -33,6 +37,10 @@ export function followChanges(client: Client, options: FollowChangesOptions): Ch
   });
   ended.catch(() => {});
   let mark: bigint | undefined;
+  const setAside = (table: FollowedTable, reason: string): void => {
+    tables.remove(table.source.schema, table.source.name);
+    events.setAside(table, reason, {});
+  };
   const reader = new ChangeReader({
     start: start.ordinal,
     queue,
@@ -43,10 +51,7 @@ export function followChanges(client: Client, options: FollowChangesOptions): Ch
     host: {
       relation: (batch, relation, at) => relations.find(batch, relation, at),
       truncate: (batch, some, at) => relations.truncate(batch, some, at),
-      setAside: (table, reason) => {
-        tables.remove(table.source.schema, table.source.name);
-        events.setAside(table, reason instanceof Error ? reason.message : String(reason), {});
-      },
+      setAside: (table, reason) => setAside(table, reason instanceof Error ? reason.message : String(reason)),
       heard: (place) => {
         if (mark !== undefined && place >= mark) events.caughtUp();
       },
@@ -62,7 +67,20 @@ export function followChanges(client: Client, options: FollowChangesOptions): Ch
     heartbeatMs,
   });
   reader.flow.control(stream);
-  const watch = new RetentionWatch((message) => events.warn?.(message));
+  const warn = (message: string): void => events.warn?.(message);
+  const watch = new RetentionWatch(warn);
+  const structures =
+    options.structures === null
+      ? null
+      : new StructureWatch({
+          ...options.structures,
+          tables,
+          warn,
+          setAside: (table, reason) => {
+            reader.forget(table);
+            setAside(table, reason);
+          },
+        });
   // Whether the reader is at the end of the log is told by where the log ended a moment ago
   const ask = (): void => {
     if (watch.isDue)
@@ -70,6 +88,7 @@ export function followChanges(client: Client, options: FollowChangesOptions): Ch
         (kept) => watch.look(kept),
         () => {},
       );
+    if (structures?.isDue) structures.look().catch(() => {});
     options.flushedPlace().then(
       (place) => {
         mark = place;

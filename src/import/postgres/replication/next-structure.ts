@@ -42,12 +42,14 @@ export function nextStructure(
   map: (source: SourceTable) => TargetTable,
 ): NextStructure {
   const { source, target } = table;
+  refuseOtherOrder(relation, now);
   const renamed = new Map<string, string>();
+  const isRewritten = source.postgres!.storage !== now.postgres!.storage;
   const columns = relation.columns.map((column) => {
     const current = now.columns.find(({ name }) => name === column.name);
     const known = knownColumn(column, source, current);
     if (known !== undefined) renamed.set(known.name, column.name);
-    if (known !== undefined && isSameType(column, known)) return { ...known, name: column.name };
+    if (known !== undefined && isSameType(column, known)) return sameColumn(known, column.name, current, isRewritten);
     if (current === undefined || !isSameType(column, current)) {
       throw new UnfollowableChange(
         `the column ${column.name} has changed again since; how it was is not known any more`,
@@ -95,6 +97,33 @@ export function nextStructure(
     target: nextTarget,
     statements: [...ensureTypeStatements(nextTarget.needs), ...statements],
   };
+}
+
+function sameColumn(
+  known: SourceColumn,
+  name: string,
+  current: SourceColumn | undefined,
+  isRewritten: boolean,
+): SourceColumn {
+  const changed = current?.postgres?.changed;
+  const before = known.postgres!;
+  if (isRewritten && before.missing === null && before.changed !== undefined && changed !== before.changed)
+    throw new UnfollowableChange(
+      `the column ${name} was changed and the rows written anew, with values that no log tells`,
+    );
+  return { ...known, name, postgres: { ...known.postgres!, changed } };
+}
+
+/** A message names columns in the order of their numbers; where the catalogue has another, names went round since. */
+function refuseOtherOrder(relation: Relation, now: SourceTable): void {
+  let last = 0;
+  for (const { name } of relation.columns) {
+    const attnum = now.columns.find((column) => column.name === name)?.postgres?.attnum;
+    if (attnum === undefined) continue;
+    if (attnum < last)
+      throw new UnfollowableChange(`the column ${name} has changed again since; how it was is not known any more`);
+    last = attnum;
+  }
 }
 
 /** The column as we know it: by its name, else by its place when it was renamed. */

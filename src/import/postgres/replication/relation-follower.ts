@@ -8,6 +8,7 @@ import type { FollowedTable } from '../../stream/followed-table.ts';
 import type { FollowedTables } from '../../stream/followed-tables.ts';
 import type { ReaderEvents } from '../../stream/reader-events.ts';
 import type { StatementHost } from '../../stream/statement-host.ts';
+import { type StructureNow, unloggedChange } from '../catalogue/structure-now.ts';
 import { lsnText } from '../lsn.ts';
 import { isSameShape, nextStructure } from './next-structure.ts';
 import type { Relation } from './pgoutput.ts';
@@ -18,6 +19,8 @@ export interface RelationFollowerOptions {
   readonly events: ReaderEvents;
   /** What the catalogue says of a table now; `null` when it is not there. */
   readonly readTable: (oid: number) => Promise<SourceTable | null>;
+  /** What of a table changes without a word in the log. */
+  readonly readStructure: (oid: number) => Promise<StructureNow | undefined>;
 }
 
 /** Follows what relation messages tell of changed structures; Postgres logs no DDL itself. */
@@ -35,8 +38,8 @@ export class RelationFollower {
     transactionStart: bigint,
   ): FollowedTable | null | Promise<FollowedTable | null> {
     const table = this.#tableOf(relation);
-    if (table === null || isSameShape(relation, table)) return table;
-    return this.#change(batch, relation, table, transactionStart);
+    if (table === null) return null;
+    return this.#look(batch, relation, table, transactionStart);
   }
 
   /** Empties tables, unless their copied rows show it already. */
@@ -60,6 +63,35 @@ export class RelationFollower {
     if (named === null) return null;
     this.#setAside(named, 'it was dropped in the source and made anew');
     return null;
+  }
+
+  async #look(
+    batch: Batch,
+    relation: Relation,
+    table: FollowedTable,
+    transactionStart: bigint,
+  ): Promise<FollowedTable | null> {
+    const now = await this.#options.readStructure(relation.oid);
+    const reason = unloggedChange(table.source, now);
+    if (reason !== null) {
+      this.#setAside(table, reason);
+      return null;
+    }
+    if (!isSameShape(relation, table)) return this.#change(batch, relation, table, transactionStart);
+    return this.#withPartitions(batch, table, now!, transactionStart);
+  }
+
+  /** Remembers partitions that were made since, for they may be dropped one day. */
+  #withPartitions(batch: Batch, table: FollowedTable, now: StructureNow, transactionStart: bigint): FollowedTable {
+    const { postgres } = table.source;
+    const partitionOids = now.partitions.map(({ oid }) => oid);
+    if (partitionOids.every((oid) => postgres!.partitionOids?.includes(oid) !== false)) return table;
+    const source = { ...table.source, postgres: { ...postgres!, partitionOids } };
+    const changed: FollowedTable = { ...table, version: table.version + 1, source };
+    const cause = `${qualifiedName(source)} has another partition`;
+    batch.rounds.push({ kind: 'structure', before: table, after: changed, statements: [], cause, transactionStart });
+    this.#options.tables.put(changed);
+    return changed;
   }
 
   async #change(
