@@ -1,8 +1,8 @@
 // Callers that ask again as soon as they have their answer, and what they saw.
 import { median, rounded } from './result.ts';
 
-/** One way to do the work: called by every caller again and again. */
-export type Work = () => Promise<unknown>;
+/** One way to do the work: called by every caller, 0 and up, again and again. */
+export type Work = (caller: number) => Promise<unknown>;
 
 export interface Seen {
   readonly perSecond: number;
@@ -18,15 +18,15 @@ export async function load(
   const took: number[] = [];
   const start = performance.now();
   const end = start + durationMs;
-  const caller = async (): Promise<void> => {
+  const caller = async (index: number): Promise<void> => {
     for (let from = performance.now(); from < end; ) {
-      await work();
+      await work(index);
       const now = performance.now();
       if (now <= end) took.push(now - from);
       from = now;
     }
   };
-  await Promise.all(Array.from({ length: callers }, caller));
+  await Promise.all(Array.from({ length: callers }, (_, index) => caller(index)));
   took.sort((a, b) => a - b);
   const at = (share: number): number => took[Math.min(took.length - 1, Math.floor(took.length * share))] ?? Number.NaN;
   return { perSecond: (took.length * 1_000) / durationMs, p50Ms: at(0.5), p99Ms: at(0.99) };
