@@ -1,8 +1,17 @@
-import type { Client } from 'pg';
+import type { Client, QueryResult } from 'pg';
 import { InvalidArgumentError, SchemaError } from '../errors.ts';
 import { destroyClient } from './client-guard.ts';
 import { explainFailure, explainPermission } from './migrations-errors.ts';
-import { createLedger, type Ledger, readLedger, writeLedger } from './migrations-ledger.ts';
+import {
+  createLedger,
+  type FoundLedger,
+  findLedger,
+  type Ledger,
+  type LedgerRow,
+  ledgerStatements,
+  readLedger,
+  writeLedger,
+} from './migrations-ledger.ts';
 import { type MigrationPlan, planMigrations } from './migrations-plan.ts';
 import { substitutePlaceholders } from './psql-placeholders.ts';
 import { quoteIdentifier } from './quote.ts';
@@ -77,17 +86,17 @@ export async function runMigrations(options: RunMigrationsOptions): Promise<Migr
 async function migrate(options: RunMigrationsOptions): Promise<MigrationResult> {
   const { client, ledger, transaction = 'all', dryRun = false } = options;
   // Mostly there is nothing to do: look without a lock first.
-  let plan = await look(options);
+  let found: FoundLedger = await findLedger(client, ledger);
+  let plan = planOf(options, found.rows);
   if (dryRun) return { applied: plan.pending, unknown: plan.unknown };
   const applied: SqlFile[] = [];
   while (plan.pending.length > 0) {
-    await begin(options);
     try {
-      await createLedger(client, ledger);
-      plan = await look(options);
+      plan = planOf(options, await begin(options, found));
       const turn = transaction === 'all' ? plan.pending : plan.pending.slice(0, 1);
       for (const file of turn) await runFile(options, file);
       await client.query('commit');
+      found = { ...found, schemaThere: true, there: true };
       applied.push(...turn);
       plan = { ...plan, pending: plan.pending.slice(turn.length) };
     } catch (error) {
@@ -99,19 +108,28 @@ async function migrate(options: RunMigrationsOptions): Promise<MigrationResult> 
   return { applied, unknown: plan.unknown };
 }
 
-async function look({ client, ledger, files, packageVersion }: RunMigrationsOptions): Promise<MigrationPlan> {
-  return planMigrations(files, await readLedger(client, ledger), { schema: ledger.schema, packageVersion });
+function planOf({ ledger, files, packageVersion }: RunMigrationsOptions, rows: readonly LedgerRow[]): MigrationPlan {
+  return planMigrations(files, rows, { schema: ledger.schema, packageVersion });
 }
 
-async function begin({ client, lock, searchPath = ['pg_catalog'], lockTimeoutMs = 0 }: RunMigrationsOptions) {
-  await client.query(
-    `begin isolation level read committed;
+/**
+ * Begins a transaction, takes the lock, makes the ledger if need be, and reads it again under the lock. In one round trip
+ * mostly: with hundreds of shards and small files, round trips are a good part of the time.
+ */
+async function begin(options: RunMigrationsOptions, found: FoundLedger): Promise<LedgerRow[]> {
+  const { client, ledger, lock, searchPath = ['pg_catalog'], lockTimeoutMs = 0 } = options;
+  const start = `begin isolation level read committed;
      set local search_path to ${searchPath.map(quoteIdentifier).join(', ')};
      set local client_min_messages to warning;
      set local statement_timeout to 0;
      select pg_catalog.pg_advisory_xact_lock(${lock.class}, ${lock.key});
-     set local lock_timeout to ${lockTimeoutMs}`,
-  );
+     set local lock_timeout to ${lockTimeoutMs}`;
+  if (!found.schemaThere) {
+    await client.query(start);
+    await createLedger(client, ledger);
+    return readLedger(client, ledger);
+  }
+  return lastOf(await client.query(`${start};\n${await ledgerStatements(ledger, found)}`)).rows as LedgerRow[];
 }
 
 async function runFile(options: RunMigrationsOptions, file: SqlFile): Promise<void> {
@@ -122,8 +140,9 @@ async function runFile(options: RunMigrationsOptions, file: SqlFile): Promise<vo
   const sql = substitutePlaceholders(file.text, values, file.path);
   try {
     const transaction = await writeLedger(client, ledger, file, { packageVersion, keepSource });
-    await client.query(sql);
-    if ((await transactionId(client)) !== transaction) {
+    // A file that ended its transaction leaves the session in none, or in another.
+    const { rows } = lastOf(await client.query(`${sql}\n;${TRANSACTION}`));
+    if (rows[0]?.id !== transaction) {
       throw new SchemaError(
         `${file.path} ended the transaction it runs in, so half of it may be kept: take out its begin, commit or rollback`,
       );
@@ -134,10 +153,9 @@ async function runFile(options: RunMigrationsOptions, file: SqlFile): Promise<vo
   onStep?.({ schema: ledger.schema, file, durationMs: performance.now() - started });
 }
 
-/** A file that ended its transaction leaves the session in none, or in another. */
-async function transactionId(client: Client): Promise<string | null> {
-  const { rows } = await client.query<{ id: string | null }>(
-    'select pg_catalog.pg_current_xact_id_if_assigned()::text as id',
-  );
-  return rows[0]!.id;
+const TRANSACTION = 'select pg_catalog.pg_current_xact_id_if_assigned()::text as id';
+
+/** node-postgres gives a list when there were several statements. */
+function lastOf(results: QueryResult | QueryResult[]): QueryResult {
+  return Array.isArray(results) ? results.at(-1)! : results;
 }

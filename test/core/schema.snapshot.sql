@@ -10,10 +10,8 @@ create table hypervault.ledger (
   package text
   source text
   applied timestamp with time zone not null default clock_timestamp()
-  constraint ledger_hash_check CHECK ((hash ~ '^[0-9a-f]{64}$'::text))
-  constraint ledger_kind_check CHECK ((kind = ANY (ARRAY['migration'::text, 'function'::text, 'view'::text])))
+  constraint ledger_check CHECK (((kind = ANY (ARRAY['migration'::text, 'function'::text, 'view'::text])) AND (hash ~ '^[0-9a-f]{64}$'::text) AND (release > 0)))
   constraint ledger_pkey PRIMARY KEY (module, scope, kind, name)
-  constraint ledger_release_check CHECK ((release > 0))
 );
 create table hypervault.settings (
   only_row boolean not null default true
@@ -64,10 +62,8 @@ create table shard0005.hv_ledger (
   package text
   source text
   applied timestamp with time zone not null default clock_timestamp()
-  constraint hv_ledger_hash_check CHECK ((hash ~ '^[0-9a-f]{64}$'::text))
-  constraint hv_ledger_kind_check CHECK ((kind = ANY (ARRAY['migration'::text, 'function'::text, 'view'::text])))
+  constraint hv_ledger_check CHECK (((kind = ANY (ARRAY['migration'::text, 'function'::text, 'view'::text])) AND (hash ~ '^[0-9a-f]{64}$'::text) AND (release > 0)))
   constraint hv_ledger_pkey PRIMARY KEY (module, scope, kind, name)
-  constraint hv_ledger_release_check CHECK ((release > 0))
 );
 create table shard0005.hv_owner (
   only_row boolean not null default true
