@@ -29,12 +29,20 @@ export async function receives(standby: EmbeddedConnection, primary: EmbeddedCon
 }
 
 /** One statement on a session of its own, in the database that every server has. */
-async function ask(connection: EmbeddedConnection, text: string, values: unknown[] = []): Promise<pg.QueryResultRow[]> {
+function ask(connection: EmbeddedConnection, text: string, values: unknown[] = []): Promise<pg.QueryResultRow[]> {
+  return withSession(connection, async (client) => (await client.query(text, values)).rows);
+}
+
+/** A session for the length of some work, in the database that every server has. */
+export async function withSession<T>(
+  connection: EmbeddedConnection,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
   const client = new pg.Client({ ...connection, database: 'postgres', connectionTimeoutMillis: 10_000 });
   guardClient(client);
   try {
     await client.connect();
-    return (await client.query(text, values)).rows;
+    return await work(client);
   } finally {
     await client.end();
   }

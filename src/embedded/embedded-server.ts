@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { sleep } from '../internal/sleep.ts';
 import { receives, takesWrites } from './ask.ts';
 import type { Binaries } from './binaries.ts';
-import { copyCold } from './cold-copy.ts';
 import type { EmbeddedConnection } from './connection.ts';
+import { copyCold, copyRunning } from './copy-data.ts';
 import { type DataDirectory, type ServerFacts, SUPERUSER } from './data-directory.ts';
 import { EmbeddedServerError } from './errors.ts';
 import { claim, clearFormerServer } from './former-server.ts';
@@ -20,6 +20,9 @@ import { isOff, settingsFor } from './settings.ts';
 export type StopMode = 'smart' | 'fast' | 'immediate';
 
 const STOP_SIGNAL = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const;
+
+/** The first version whose data can be copied while it runs, by the functions' names of today. */
+const ONLINE_BACKUP = 15;
 
 /** What all servers of one {@link startEmbedded} share. @internal */
 export interface ServerParts {
@@ -131,14 +134,11 @@ export class EmbeddedServer {
     return this.#inTurn(async () => this.#run?.postmaster.thaw());
   }
 
-  /** Makes a standby that follows this server, by a cold copy: this server is stopped for the length of the copy. */
+  /** Makes a standby that follows this server, which goes on running (before Postgres 15 it is stopped for the copy). */
   makeStandby(): Promise<EmbeddedServer> {
     return this.#inTurn(async () => {
-      const { running } = this;
-      await this.#stop('fast');
       const name = await this.#parts.standbyName(this.name);
-      const copy = await copyCold(this.#directory, name, this.#parts.user);
-      if (running) await this.#start();
+      const copy = await this.#copy(name);
       const standby = new EmbeddedServer(copy, { password: this.#password }, this.#parts);
       this.#parts.adopt(standby);
       await standby.follow(this);
@@ -225,6 +225,18 @@ export class EmbeddedServer {
     const signal = this.#hasRun ? undefined : options.signal;
     await untilTrue(ready, run, 'did not start', { timeoutMs: options.timeoutMs, signal });
     return run;
+  }
+
+  async #copy(name: string): Promise<DataDirectory> {
+    const { running } = this;
+    const { user, binaries } = this.#parts;
+    if (running && binaries.version >= ONLINE_BACKUP && !(this.#isBlind && this.#primary !== undefined)) {
+      return copyRunning(this.#directory, name, { user, connection: this.connection });
+    }
+    await this.#stop('fast');
+    const copy = await copyCold(this.#directory, name, user);
+    if (running) await this.#start();
+    return copy;
   }
 
   async #stop(mode: StopMode): Promise<void> {

@@ -53,3 +53,40 @@ test('a server that has diverged does not pass for a standby', async () => {
     /server1 in .* does not receive from server1-standby1/,
   );
 });
+
+test('a standby is made while the primary runs and is written to; sessions stay, and no row is missing', async () => {
+  const embedded = await ownServers();
+  const primary = embedded.servers[0]!;
+  const writer = new pg.Client(primary.connection);
+  writer.on('error', () => {});
+  await writer.connect();
+  await writer.query('create table t (a int, pad text)');
+  let written = 0;
+  let on = true;
+  const writing = (async () => {
+    for (; on; written += 100) {
+      await writer.query(`insert into t select n, repeat('x', 500) from generate_series(1, 100) as n`);
+      if (written % 1_000 === 0) await writer.query('checkpoint');
+    }
+  })();
+  try {
+    await waitFor(() => written > 500);
+    const before = written;
+    const { pid } = primary;
+    const standby = await embedded.makeStandby(primary);
+    expect(primary.pid).toBe(pid);
+    expect(written).toBeGreaterThan(before);
+    on = false;
+    await writing;
+    await waitFor(async () => (await rows(standby)) === written, { what: 'every row on the standby' });
+    expect(await query(primary, 'select from pg_replication_slots')).toEqual([]);
+    await primary.kill();
+    await standby.promote();
+    expect(await rows(standby)).toBe(written);
+    expect(await query(standby, 'select count(*)::int as bad from t where length(pad) <> 500')).toEqual([{ bad: 0 }]);
+  } finally {
+    on = false;
+    await writing.catch(() => {});
+    await writer.end().catch(() => {});
+  }
+});
