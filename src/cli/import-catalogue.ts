@@ -1,3 +1,4 @@
+import type { TakenOver } from '../import/index.ts';
 import { setConfigurationFiles } from '../import/index.ts';
 import { type DefineCommand, subcommand } from './context.ts';
 import { type ImportOptions, importCommand, sourceCommand, sourceOf, withEngine } from './import-engine.ts';
@@ -35,12 +36,11 @@ export const defineImportCatalogue: DefineCommand = (group, context) => {
       }),
     );
   importCommand(group, 'upgrade-replica-schema')
-    .description('bring the catalogue to this version')
+    .description('bring the catalogue to this version; take over what pg_chameleon has replicated here')
     .action((options: ImportOptions) =>
       withEngine(options, context, async (engine) => {
-        output.value(
-          await engine.upgradeReplicaSchema({ signal }),
-          ({ applied }) => `applied: ${applied.length} files`,
+        output.value(await engine.upgradeReplicaSchema({ signal }), ({ applied, takenOver }) =>
+          [`applied: ${applied.length} files`, ...takenOver.flatMap(describeTakenOver)].join('\n'),
         );
       }),
     );
@@ -83,4 +83,12 @@ export const defineImportCatalogue: DefineCommand = (group, context) => {
 
 export function confirm({ yes }: ConfirmOptions, what: string): void {
   if (!yes) throw new UsageError(`${what}; say --yes to do it`);
+}
+
+function describeTakenOver({ source, refusal, followed, aside }: TakenOver): string[] {
+  if (refusal !== null) return [`${source}: not taken over from pg_chameleon: ${refusal}`];
+  return [
+    `${source}: taken over from pg_chameleon; ${followed.length} tables go on where it stopped`,
+    ...aside.map(({ table, reason }) => `  ${table} is to be copied anew (sync-tables --tables disabled): ${reason}`),
+  ];
 }

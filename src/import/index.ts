@@ -11,6 +11,7 @@ export type { SourceDetails, SourceStatusReport } from './commands/show-status.t
 export type { StartOptions } from './commands/start-replica.ts';
 export type { StopOptions } from './commands/stop-replica.ts';
 export type { SwitchResult } from './commands/switch.ts';
+export type { TakenOver } from './commands/take-over-chameleon.ts';
 export type { MappingChange } from './commands/update-schema-mappings.ts';
 export type { UpgradeResult } from './commands/upgrade-replica-schema.ts';
 export type { VerifiedTable, VerifyOptions, VerifyResult } from './commands/verify.ts';

@@ -16,6 +16,7 @@ import { repairEnumLabels } from './enum-labels.ts';
 import { readExactDefaults } from './exact-defaults.ts';
 import { readFlavour, type ServerFlavour } from './flavour.ts';
 import { readSourceTables } from './information-schema.ts';
+import { placeAt } from './place-at.ts';
 import { preflightMysql } from './preflight.ts';
 import { MysqlSession, type MysqlSettings, sourceLabel } from './session.ts';
 import { openSnapshot } from './snapshot.ts';
@@ -105,6 +106,10 @@ export class MysqlSource implements ImportSource {
 
   currentPosition(): Promise<Position> {
     return currentPosition(this.#session, this.flavour, this.#lineage);
+  }
+
+  placeAt(file: string, offset: number): Promise<{ position: Position; utc: boolean }> {
+    return placeAt(this.#session, this.flavour, this.#lineage, file, offset);
   }
 
   async follow(options: FollowOptions): Promise<ChangeStream> {

@@ -79,6 +79,11 @@ export interface ImportSource {
   retention?(): Promise<LogRetention | null>;
   /** A session on the source, the caller's to end; only where the source is Postgres too. */
   connect?(): Promise<Client>;
+  /**
+   * The place of the log that another program read up to, and whether the source's own time zone is UTC.
+   * @throws ReplicaStateError when no transaction begins there, or the log does not reach back so far
+   */
+  placeAt?(file: string, offset: number): Promise<{ readonly position: Position; readonly utc: boolean }>;
   mapTable(table: SourceTable, schema: string, options: MappingOptions): TargetTable;
   openSnapshot(options: {
     workers: number;
