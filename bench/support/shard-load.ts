@@ -53,9 +53,11 @@ async function serve({ control, servers, shards, writers, everyMs, tables }: Sha
   let stopping = false;
   const table = (n: number) => db.table(`t${(n % tables) + 1}`);
   const write = async (writer: number): Promise<void> => {
-    const shardId = shards[writer % shards.length]!;
     let last: Key | undefined;
     for (let n = writer; !stopping; n += 1) {
+      // More shards than writers: each writer has several, in turns.
+      const turn = shards.length > writers ? n * writers : 0;
+      const shardId = shards[(writer + turn) % shards.length]!;
       const began = performance.now();
       try {
         if (tables > 0 && n % 3 === 0) {

@@ -31,6 +31,7 @@ interface Options {
   readonly dryRun?: boolean;
   readonly concurrency: number;
   readonly maxPerServer: number;
+  readonly restMs: number;
   readonly wayBack?: boolean;
   readonly verify: boolean;
   readonly acceptStaleReads?: boolean;
@@ -76,6 +77,7 @@ function withRunOptions(command: Command): Command {
     .option('--dry-run', 'only show the plan')
     .option('--concurrency <n>', 'moves at the same time', wholeNumber('--concurrency', 1, 64), 2)
     .option('--max-per-server <n>', 'moves at the same time on one server', wholeNumber('--max-per-server', 1, 64), 1)
+    .option('--rest-ms <ms>', 'rest of both servers after each move', wholeNumber('--rest-ms', 0, 3_600_000), 500)
     .option('--way-back', 'keep a way back of each move, until hypervault move --finish')
     .option('--no-verify', 'do not compare the copies before each flip')
     .option('--accept-stale-reads', 'move although programs use the shards as their owner or as superusers')
@@ -115,7 +117,7 @@ async function carryOut(
   context: CliContext,
   configuration: ResolvedConfiguration,
   plan: MovesPlan,
-  { dryRun, concurrency, maxPerServer, wayBack = false, verify, acceptStaleReads }: Options,
+  { dryRun, concurrency, maxPerServer, restMs, wayBack = false, verify, acceptStaleReads }: Options,
 ): Promise<void> {
   const { output, signal } = context;
   output.value(plan, () => planText(context, plan));
@@ -126,19 +128,26 @@ async function carryOut(
       author: userInfo().username,
       concurrency,
       maxPerServer,
+      restMs,
       wayBack,
       verify,
       acceptStaleReads,
       signal,
       onProgress: progress.update,
-      onMove: ({ shardId, to, error, done, total }) => {
+      onMove: ({ shardId, to, error, done, total, perMinute, leftMs }) => {
         const how = error === undefined ? `is on ${to}` : `failed: ${error instanceof Error ? error.message : error}`;
-        output.note(`${done} of ${total}: shard ${shardId} ${how}`);
+        const left = done === total ? '' : ` (${perMinute.toFixed(1)} a minute, about ${timeText(leftMs)} left)`;
+        output.note(`${done} of ${total}: shard ${shardId} ${how}${left}`);
       },
     });
   } finally {
     progress.stop();
   }
+}
+
+function timeText(ms: number): string {
+  const seconds = Math.ceil(ms / 1_000);
+  return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 }
 
 function planText({ output }: CliContext, { moves, before, after }: MovesPlan): string {

@@ -1,4 +1,5 @@
-import { throwIfAborted } from '../../internal/sleep.ts';
+import { ConfigurationError } from '../../errors.ts';
+import { sleep, throwIfAborted } from '../../internal/sleep.ts';
 import { MovesFailedError } from '../errors.ts';
 import { listMoves, type MoveOptions, type MoveSetting, moveShards, resumeMoves } from '../move/index.ts';
 import type { PlannedMove } from './plan.ts';
@@ -9,6 +10,11 @@ export interface RunPlanOptions extends MoveOptions {
   readonly concurrency?: number | undefined;
   /** Moves under way at the same time that begin or end on one server. @default 1 */
   readonly maxPerServer?: number | undefined;
+  /**
+   * How long the two servers of a move are left alone after it, so that a plan of many small shards, each of which is
+   * copied, built and compared at full speed, stays a guest. @default 500
+   */
+  readonly restMs?: number | undefined;
   /** Told when a move is over, well or not. */
   readonly onMove?: ((outcome: MoveOutcome) => void) | undefined;
 }
@@ -19,6 +25,10 @@ export interface MoveOutcome extends PlannedMove {
   /** Moves that are over. */
   readonly done: number;
   readonly total: number;
+  /** Moves a minute since the plan was begun. */
+  readonly perMinute: number;
+  /** How long the rest will take at this rate, in ms. */
+  readonly leftMs: number;
 }
 
 /**
@@ -32,8 +42,9 @@ export interface MoveOutcome extends PlannedMove {
 export async function runPlan(
   setting: MoveSetting,
   moves: readonly PlannedMove[],
-  { concurrency = 2, maxPerServer = 1, onMove, ...options }: RunPlanOptions = {},
+  { concurrency = 2, maxPerServer = 1, restMs = 500, onMove, ...options }: RunPlanOptions = {},
 ): Promise<void> {
+  if (!(restMs >= 0)) throw new ConfigurationError(`a plan of moves: restMs must be at least 0, not ${restMs}`);
   const how: MoveOptions = { wayBack: false, ...options };
   const open = await listMoves(setting, { open: true, ...(options.signal && { signal: options.signal }) });
   const begun = new Map(open.map((move) => [move.shardId, move]));
@@ -41,6 +52,7 @@ export async function runPlan(
   const failures: { move: PlannedMove; error: unknown }[] = [];
   const busy = new Map<string, number>();
   const running = new Set<Promise<void>>();
+  const began = performance.now();
   let done = 0;
 
   const free = ({ from, to }: PlannedMove): boolean =>
@@ -55,9 +67,21 @@ export async function runPlan(
       error = thrown;
       failures.push({ move, error });
     }
-    for (const server of [move.from, move.to]) busy.set(server, busy.get(server)! - 1);
     done += 1;
-    onMove?.({ ...move, error, done, total: moves.length });
+    const tookMs = performance.now() - began;
+    const total = moves.length;
+    onMove?.({
+      ...move,
+      error,
+      done,
+      total,
+      perMinute: (done * 60_000) / tookMs,
+      leftMs: (tookMs / done) * (total - done),
+    });
+    if (done < total && restMs > 0) {
+      await sleep(restMs, { signal: options.signal, what: 'the rest between moves' }).catch(() => {});
+    }
+    for (const server of [move.from, move.to]) busy.set(server, busy.get(server)! - 1);
   };
 
   while (queue.length > 0 || running.size > 0) {
