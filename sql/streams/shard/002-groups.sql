@@ -3,9 +3,12 @@
 -- A group works through a source (one stream by event number; a category or the whole shard by position) in slices.
 -- ordered:    a fixed number of slices, each with the streams that fall into it; a slice belongs to one consumer at a
 --             time, so the events of a stream come in order.
--- roundRobin: a slice is a short run of positions cut off for the consumer that asks next; it vanishes when done.
+-- roundRobin: a slice is a short run of positions cut off for the consumer that asks next; when it is done its row
+--             serves the next one.
 -- A slice keeps the position up to which everything is settled. Only what is retried or parked has rows of its own.
--- So the tables stay as large as what is in flight, whatever went through.
+-- So the tables stay as large as what is in flight, whatever went through: what changes with every step is updated in
+-- place (no index knows of it, and the pages have room: the server prunes them as it goes), and hv_settle writes
+-- hv_retries anew when most of it is dead. Autovacuum is not needed for that, but comes early.
 
 create table :"schema".hv_groups (
   id bigint not null default :"schema".next_id(),
@@ -68,7 +71,7 @@ create table :"schema".hv_retries (
   owner uuid,
   expires_at timestamptz,
   primary key (group_id, position)
-);
+) with (autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0);
 
 create index hv_retries_stream on :"schema".hv_retries (group_id, stream, position);
 

@@ -65,9 +65,10 @@ export class Line {
 
   /** An earlier event of its stream waits for another try: this one waits behind it. */
   keepBehind(delivery: Delivery): void {
-    const { attempts, key } = delivery;
+    const { attempts, key, slice } = delivery;
     delivery.state = 'leaving';
-    this.#parts.retries.blocked.add(key);
+    // one that waited before is counted already
+    if (slice !== undefined) this.#parts.retries.blocked.add(key);
     this.#parts.settlements.retry(delivery, exceptionOf(delivery, { attempts, delayMs: 0, reason: null }));
   }
 

@@ -1,5 +1,7 @@
--- Takes events that are due for another try: for an ordered group those of the given slices, the first one of each
--- stream; for roundRobin (slices null) whatever is due. An event whose consumer died counts one try more.
+-- Takes events that are due for another try: for an ordered group those of the given slices; for roundRobin (slices
+-- null) whatever is due. An event whose consumer died counts one try more.
+-- In an ordered group an event that was tried before is taken when it is the first of its stream, and alone: what
+-- follows waits until it is done with. Those that only stood behind it are then taken together, up to the next such one.
 --
 -- Row locks on what is taken, skipping what another session holds.
 create or replace function :"schema".hv_claim(
@@ -38,6 +40,10 @@ begin
           where b.group_id = d.group_id
             and b.stream = d.stream
             and b.position < d.position
+            and not (
+              b.reason is null and b.attempts = 0 and b.owner is null
+              and d.reason is null and d.attempts = 0 and d.owner is null
+            )
         )
       )
     order by d.position

@@ -40,6 +40,7 @@ begin
       from hv_slices f
       where f.group_id = _group.id
         and (f.owner is null or (f.expires_at < _now and f.owner <> hv_cut.consumer))
+        and f.position < f.upto
       order by f.position
       limit 1
     )
@@ -70,6 +71,36 @@ begin
     where s.name = _group.source;
   end if;
   if _upto is null or _upto <= _group.cut then
+    return;
+  end if;
+
+  -- the row of a run that is through serves again, with a term of its own
+  return query
+  update hv_slices l
+  set
+    position = _group.cut,
+    done = '{}',
+    upto = _upto,
+    owner = hv_cut.consumer,
+    term = l.term + 1,
+    expires_at = _now + lease_ms * interval '1 ms',
+    crashes = 0,
+    taken_at = _group.cut
+  where l.group_id = _group.id
+    and l.slice = (
+      select f.slice
+      from hv_slices f
+      where f.group_id = _group.id
+        and f.owner is null
+        and f.position >= f.upto
+      order by f.slice
+      limit 1
+    )
+  returning l.slice, l.position, l.done, l.upto, l.term, l.crashes;
+  if found then
+    update hv_groups g
+    set cut = _upto
+    where g.id = _group.id;
     return;
   end if;
 

@@ -39,6 +39,7 @@ begin
     select coalesce(min(l.position), g.cut) as settled_to
     from hv_slices l
     where l.group_id = g.id
+      and (l.upto is null or l.position < l.upto)
   ) p
   cross join lateral (
     select case

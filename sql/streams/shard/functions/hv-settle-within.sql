@@ -29,7 +29,9 @@ begin
       done = case
         when settled_to is null then l.done || event_position
         else array(select d from unnest(l.done) d where d > settled_to)
-      end
+      end,
+      -- a run that is through: hv_cut takes its row for another one
+      owner = case when settled_to >= l.upto then null else l.owner end
     where l.group_id = hv_settle_within.group_id
       and l.slice = hv_settle_within.slice
       and l.term = hv_settle_within.term

@@ -8,7 +8,8 @@
 -- Returns the slices that are no longer this consumer's: nothing of theirs was written. An event that its handler's
 -- own transaction has settled (hv_settle_within) is not retried or parked, whatever the consumer knows of it.
 --
--- Locks the consumer's row, then slices in order of their number, until commit.
+-- Locks the consumer's row, then slices in order of their number, until commit. Now and then hv_retries as a whole, when
+-- it is free.
 create or replace function :"schema".hv_settle(
   group_id bigint,
   consumer uuid,
@@ -38,6 +39,7 @@ declare
   _kept integer[];
   -- settled already, by the handlers' own transactions
   _settled bigint[] := '{}';
+  _alive hv_retries[];
 begin
   update hv_consumers c
   set settled = c.settled + hv_settle.count
@@ -137,10 +139,32 @@ begin
     and r.position = any (hv_settle.finished)
     and r.owner = hv_settle.consumer;
 
-  delete from hv_slices l
+  -- a run that is through: hv_cut takes its row for another one
+  update hv_slices l
+  set owner = null, expires_at = null
   where l.group_id = hv_settle.group_id
     and l.slice = any (_kept)
     and l.position >= l.upto;
+
+  -- Rows that come and go leave dead ones behind, in the indexes too. When they are most of the table it is written
+  -- anew, if nobody else is at it in this instant, and without waiting. Under READ COMMITTED a statement that waits for
+  -- this lock looks at the table with a snapshot it takes after the wait, so it finds the rows at their new places.
+  if pg_relation_size('hv_retries') > 262144
+    and (select count(*) from (select from hv_retries limit 1001) n) <= 1000
+    and has_table_privilege('hv_retries', 'truncate')
+  then
+    begin
+      lock table hv_retries in access exclusive mode nowait;
+      _alive := array(select r from hv_retries r);
+      truncate hv_retries;
+      insert into hv_retries
+      select r.*
+      from unnest(_alive) r;
+    exception
+      when lock_not_available then
+        null;
+    end;
+  end if;
 
   return array(select s from unnest(hv_settle.slices) s where s <> all (_kept));
 end

@@ -1,0 +1,49 @@
+// The tables of a group are as large as what is in flight, not as what went through: also when nothing is vacuumed.
+import { expect, test } from 'vitest';
+import { NewEvent } from '../../src/streams/index.ts';
+import type { TestDatabase } from '../support/database.ts';
+import { freshStore } from './event-store.ts';
+
+const TABLES = ['hv_groups', 'hv_slices', 'hv_consumers', 'hv_retries', 'hv_parked'];
+const EVENTS = 8_000;
+const RETRY_EVERY = 100;
+
+async function kilobytes({ query }: TestDatabase): Promise<number> {
+  const sizes = TABLES.map((table) => `pg_total_relation_size('shard0001.${table}')`).join(' + ');
+  return Number((await query(`select (${sizes}) / 1024 as kb`)).rows[0].kb);
+}
+
+for (const strategy of ['ordered', 'roundRobin'] as const) {
+  test(`${strategy}: its tables stay small, whatever goes through it`, {
+    timeout: 90_000,
+  }, async () => {
+    const { store, database } = await freshStore();
+    for (const table of TABLES) {
+      await database.query(`alter table shard0001.${table} set (autovacuum_enabled = off)`);
+    }
+    for (let i = 0; i < EVENTS; i += 500) {
+      const events = Array.from({ length: 500 }, () => new NewEvent('T', { body: { height: 10 } }));
+      await store.publish(`job-${(i / 500) % 10}`, events, { shardId: 1 });
+    }
+    await store.createSubscription('g', '$all', {
+      startFrom: 'beginning',
+      retryDelayMs: 1,
+      strategy,
+    });
+    const sub = await store.connectSubscription('g', '$all', { maxInFlight: 10 });
+    const settled = new Set<string>();
+    let largest = 0;
+    for (let count = 1; settled.size < EVENTS; count++) {
+      const { value: event } = await sub.next();
+      if (count % RETRY_EVERY === 0) {
+        await sub.nack(event, 'retry');
+        continue;
+      }
+      await sub.ack(event);
+      settled.add(event.id);
+      if (settled.size % 1_000 === 0) largest = Math.max(largest, await kilobytes(database));
+    }
+    await sub.close();
+    expect(largest).toBeLessThan(1_000);
+  });
+}
