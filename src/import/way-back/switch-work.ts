@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { TimeoutError } from '../../errors.ts';
+import { linkSignals } from '../../internal/link-signals.ts';
 import { lockSource } from '../catalogue/lock.ts';
 import { setPosition } from '../catalogue/position-rows.ts';
 import type { Servers } from '../catalogue/servers.ts';
@@ -61,7 +62,7 @@ export async function withStopped<Result>(
   await stopReplica(context, name, { signal });
   const known = await context.control((client) => getSource(client, name));
   const lock = await lockSource(context.servers, known, { waitMs: 5_000, signal });
-  const both = signal === undefined ? lock.lost : AbortSignal.any([signal, lock.lost]);
+  using both = linkSignals([signal, lock.lost]);
   try {
     const source = await context.control(async (client) => {
       await setFlags(client, known, { stopRequested: false, paused: false });
@@ -70,7 +71,7 @@ export async function withStopped<Result>(
     const all = await context.control((client) => listTables(client, source));
     const rows = all.filter(({ state }) => state === 'followed');
     const aside = all.filter(({ state }) => state !== 'followed');
-    return await work({ context, config, source, rows, aside, signal: both, timeoutMs });
+    return await work({ context, config, source, rows, aside, signal: both.signal, timeoutMs });
   } finally {
     await lock.release();
   }
@@ -89,12 +90,12 @@ export async function bringBack({ context, config, source, signal, timeoutMs }: 
     wanted.set(server, ordinal);
   }
   const done = new AbortController();
-  const stop = AbortSignal.any([done.signal, signal, AbortSignal.timeout(timeoutMs)]);
+  using stop = linkSignals([done.signal, signal], timeoutMs);
   const onPosition = (server: string, { ordinal }: Position): void => {
     if (ordinal >= (wanted.get(server) ?? 0n)) wanted.delete(server);
     if (wanted.size === 0) done.abort();
   };
-  await runReplica(context, config, source, {}, stop, (parts, until) => replicateBack(parts, until, onPosition));
+  await runReplica(context, config, source, {}, stop.signal, (parts, until) => replicateBack(parts, until, onPosition));
   if (wanted.size === 0) return;
   signal.throwIfAborted();
   throw new TimeoutError(

@@ -1,6 +1,6 @@
-import { Batch } from '../../stream/batch.ts';
 import { FlowGate } from '../../stream/flow-gate.ts';
 import type { FollowedTable } from '../../stream/followed-table.ts';
+import { OpenBatch } from '../../stream/open-batch.ts';
 import type { RowSink } from '../../stream/row-sink.ts';
 import type { PacketReader } from './packet-reader.ts';
 import { type BinlogPosition, toPosition } from './position.ts';
@@ -28,7 +28,7 @@ export class ChangeReader implements TransportHandler {
   readonly #options: ChangeReaderOptions;
   readonly #shapes: TableShapes;
   readonly #sink: RowSink;
-  #batch = new Batch();
+  readonly #open: OpenBatch;
   #file: string;
   #offset: number;
   #inside = false;
@@ -49,11 +49,11 @@ export class ChangeReader implements TransportHandler {
     });
     this.#file = options.start.file;
     this.#offset = options.start.offset;
-    this.#batch.from = options.from;
+    const { queue, host, from } = options;
+    this.#open = new OpenBatch({ from, queue, flow: this.flow, handedOver: (batch) => host.handedOver(batch) });
     options.queue.onWanted = () => {
       if (!this.#inside) this.#handOver(false);
     };
-    options.queue.onRoom = () => this.flow.release('queue');
   }
 
   statementTime(time: StatementTime): void {
@@ -115,7 +115,7 @@ export class ChangeReader implements TransportHandler {
     const event = parseRowsEvent(type, body);
     const shape = this.#shapes.of(event.tableId);
     if (shape === null) return;
-    const batch = this.#batch;
+    const batch = this.#open.current;
     const { rows } = event;
     const { whole, layout, old, oldLayout, table } = shape;
     if (this.#xa) {
@@ -149,7 +149,7 @@ export class ChangeReader implements TransportHandler {
     }
     batch.sourceTimeMs = header.timestamp * 1_000;
     if (batch.changes >= this.#options.maxRows * 4 || batch.lines.length >= this.#options.maxBytes)
-      this.#handOverPart();
+      this.#open.pushPart();
   }
 
   #partialUpdate(body: PacketReader): void {
@@ -194,7 +194,7 @@ export class ChangeReader implements TransportHandler {
       ...this.#statementTime,
       position: `${this.#file}:${this.#offset}`,
     };
-    this.#options.host.statement(this.#batch, statement, this.#sink.transactionStart).then(
+    this.#options.host.statement(this.#open.current, statement, this.#sink.transactionStart).then(
       () => {
         // A statement of its own ends its group; inside a transaction (CREATE … SELECT of MariaDB) the position is 0
         if (event.nextPosition > 0) this.#commit(event);
@@ -209,7 +209,7 @@ export class ChangeReader implements TransportHandler {
     this.#advance(event.nextPosition);
     if (this.#gtid !== null) this.#options.gtid?.add(this.#gtid);
     this.#gtid = null;
-    const batch = this.#batch;
+    const batch = this.#open.current;
     batch.transactions += 1;
     batch.end = toPosition(this.#here(), this.#options.lineage);
     if (batch.sourceTimeMs === 0) batch.sourceTimeMs = event.timestamp;
@@ -230,7 +230,7 @@ export class ChangeReader implements TransportHandler {
 
   /** Hands the open batch over at the end of a transaction. An empty one only now and then, to move the position on. */
   #handOver(idle: boolean): void {
-    const batch = this.#batch;
+    const batch = this.#open.current;
     const now = Date.now();
     if (batch.empty) {
       if (!idle && (batch.end === null || now - this.#handedOverAt < IDLE_POSITION_MS)) return;
@@ -238,22 +238,6 @@ export class ChangeReader implements TransportHandler {
     }
     if (idle && !this.#options.queue.wanted) return;
     this.#handedOverAt = now;
-    this.#push(batch);
-  }
-
-  /** A transaction that outgrows the memory goes on in parts; the target commits with the last one. */
-  #handOverPart(): void {
-    this.#batch.complete = false;
-    this.#push(this.#batch);
-  }
-
-  #push(batch: Batch): void {
-    const { queue } = this.#options;
-    this.#batch = new Batch();
-    // In the middle of a transaction the parts that follow belong to where it began
-    this.#batch.from = batch.complete ? batch.end!.ordinal : batch.from;
-    if (batch.complete) this.#options.host.handedOver(batch);
-    queue.push(batch);
-    if (queue.full) this.flow.hold('queue');
+    this.#open.push();
   }
 }

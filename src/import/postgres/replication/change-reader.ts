@@ -1,7 +1,8 @@
-import { Batch } from '../../stream/batch.ts';
+import type { Batch } from '../../stream/batch.ts';
 import type { BatchQueue } from '../../stream/batch-queue.ts';
 import { FlowGate } from '../../stream/flow-gate.ts';
 import type { FollowedTable } from '../../stream/followed-table.ts';
+import { OpenBatch } from '../../stream/open-batch.ts';
 import type { RowSink } from '../../stream/row-sink.ts';
 import { lsnPosition } from '../lsn.ts';
 import {
@@ -66,7 +67,7 @@ export class ChangeReader implements WalHandler {
   readonly #message = new MessageReader();
   /** By the table's number; `null` for one that is not followed. */
   readonly #shapes = new Map<number, TableShape | null>();
-  #batch = new Batch();
+  readonly #open: OpenBatch;
   #place: bigint;
   #inside = false;
   #isOwn = false;
@@ -75,11 +76,11 @@ export class ChangeReader implements WalHandler {
   constructor(options: ChangeReaderOptions) {
     this.#options = options;
     this.#place = options.start;
-    this.#batch.from = options.start;
+    const { queue, host, start: from } = options;
+    this.#open = new OpenBatch({ from, queue, flow: this.flow, handedOver: (batch) => host.handedOver(batch) });
     options.queue.onWanted = () => {
       if (!this.#inside) this.#handOver(false);
     };
-    options.queue.onRoom = () => this.flow.release('queue');
   }
 
   message(bytes: Buffer, at: number): Promise<void> | undefined {
@@ -130,7 +131,7 @@ export class ChangeReader implements WalHandler {
     this.#inside = true;
     this.#isOwn = false;
     this.#options.sink.transactionStart = commit;
-    this.#batch.sourceTimeMs = timeMs;
+    this.#open.current.sourceTimeMs = timeMs;
   }
 
   #relation(relation: Relation): Promise<void> | undefined {
@@ -144,7 +145,7 @@ export class ChangeReader implements WalHandler {
       }
     };
     const { host, sink } = this.#options;
-    const found = host.relation(this.#batch, relation, sink.transactionStart);
+    const found = host.relation(this.#open.current, relation, sink.transactionStart);
     if (!(found instanceof Promise)) {
       take(found);
       return undefined;
@@ -156,7 +157,7 @@ export class ChangeReader implements WalHandler {
     const message = this.#message;
     const shape = this.#shapes.get(message.uint32());
     if (shape === undefined || shape === null || this.#isOwn) return;
-    const batch = this.#batch;
+    const batch = this.#open.current;
     const { sink, host, maxRows, maxBytes } = this.#options;
     const { table, layout, oldLayout, images } = shape;
     const { skipEvents } = table;
@@ -175,20 +176,20 @@ export class ChangeReader implements WalHandler {
       host.setAside(table, error);
       return;
     }
-    if (batch.changes >= maxRows * 4 || batch.lines.length >= maxBytes) this.#handOverPart();
+    if (batch.changes >= maxRows * 4 || batch.lines.length >= maxBytes) this.#open.pushPart();
   }
 
   #truncate(oids: readonly number[]): void {
     if (this.#isOwn) return;
     const tables = oids.flatMap((oid) => this.#shapes.get(oid)?.table ?? []);
-    this.#options.host.truncate(this.#batch, tables, this.#options.sink.transactionStart);
+    this.#options.host.truncate(this.#open.current, tables, this.#options.sink.transactionStart);
   }
 
   #commit(): void {
     const { end } = readCommit(this.#message);
     this.#inside = false;
     this.#place = end;
-    const batch = this.#batch;
+    const batch = this.#open.current;
     batch.transactions += 1;
     batch.end = lsnPosition(end);
     const { queue, maxRows } = this.#options;
@@ -197,7 +198,7 @@ export class ChangeReader implements WalHandler {
 
   /** Hands the open batch over at the end of a transaction. An empty one only now and then, to move the position on. */
   #handOver(idle: boolean): void {
-    const batch = this.#batch;
+    const batch = this.#open.current;
     const now = Date.now();
     if (batch.empty) {
       if (now - this.#handedOverAt < IDLE_POSITION_MS || this.#place <= batch.from) return;
@@ -205,23 +206,6 @@ export class ChangeReader implements WalHandler {
     }
     if (idle && !this.#options.queue.wanted) return;
     this.#handedOverAt = now;
-    this.#push(batch);
-  }
-
-  /** A transaction that outgrows the memory goes on in parts; the target commits with the last one. */
-  #handOverPart(): void {
-    this.#batch.complete = false;
-    this.#push(this.#batch);
-  }
-
-  #push(batch: Batch): void {
-    const { queue, host } = this.#options;
-    this.#batch = new Batch();
-    // In the middle of a transaction the parts that follow belong to where it began
-    this.#batch.from = batch.complete ? batch.end!.ordinal : batch.from;
-    this.#batch.sourceTimeMs = batch.complete ? 0 : batch.sourceTimeMs;
-    if (batch.complete) host.handedOver(batch);
-    queue.push(batch);
-    if (queue.full) this.flow.hold('queue');
+    this.#open.push();
   }
 }
