@@ -5,8 +5,8 @@
 --
 -- ALTER SEQUENCE would stop it in one stroke, but waits for every transaction that has drawn from it, and those wait for
 -- whoever shuts the shard. Here somebody who does not write, as one who reserves ids, may draw between the look at a
--- sequence and its stop; so a few values that perhaps nobody has had are passed over, as many as when a server crashes, and
--- for the ids of the generator the clock is looked at after the stop.
+-- sequence and its stop; so some values that perhaps nobody has had are passed over (1,024; 32 in a sequence of less than a
+-- million), and for the ids of the generator the clock is looked at after the stop.
 -- Lock: advisory (nextId, shard), so that nobody who is at setting the sequence sets it back afterwards.
 create or replace function hypervault.move_stop(schema text, shard integer)
 returns jsonb
@@ -14,6 +14,9 @@ language plpgsql
 as $$
 declare
   _sequence record;
+  _oid regclass;
+  _used bigint;
+  _margin bigint;
   _kept jsonb;
   _behind numeric;
   _behinds jsonb := '{}';
@@ -27,13 +30,17 @@ begin
     select sequences.*
     from hypervault.shard_sequences(move_stop.schema) as sequences
   loop
+    _oid := format('%I.%I', move_stop.schema, _sequence.name)::regclass;
+    _margin := case when abs(_sequence.last) > 1000000 then 1024 else 32 end;
+    -- looked at anew, right before the stop: the list of them was made a while ago
+    _used := pg_sequence_last_value(_oid);
     if not _sequence.cycle then
-      perform setval(format('%I.%I', move_stop.schema, _sequence.name)::regclass, _sequence.last);
+      perform setval(_oid, _sequence.last);
     end if;
     _behind := case
-      when _sequence.cycle then _sequence.used
-      when _sequence.used = _sequence.last then (_kept ->> _sequence.name)::numeric + 1024 * _sequence.increment
-      else _sequence.used::numeric + 32 * _sequence.increment
+      when _sequence.cycle then _used
+      when _used = _sequence.last then (_kept ->> _sequence.name)::numeric + 1024 * _sequence.increment
+      else _used::numeric + _margin * _sequence.increment
     end;
     if _sequence.name = 'table_id_seq' then
       _behind := greatest(_behind, (hypervault.clock_ms() << 10)::numeric);
