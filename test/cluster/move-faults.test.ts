@@ -109,9 +109,44 @@ test('a transaction that stays open makes the pause wait, not the writers', asyn
   expect((await b.query('select count(*)::int as n from shard0002.entities where type = 9')).rows[0].n).toBe(1);
 });
 
+test('the flip waits for the last row, however long the new server is kept from taking it', async () => {
+  const { a, b, setting } = await movableCluster();
+  const holder = new pg.Client(b.connection);
+  await holder.connect();
+  onTestFinished(() => holder.end());
+  const seen: string[] = [];
+  const release = async (): Promise<void> => {
+    if (seen.includes('released')) return;
+    seen.push('released');
+    await holder.query('commit');
+  };
+  await moveShards(
+    setting,
+    { shards: [2], to: 'b' },
+    {
+      acceptStaleReads: true,
+      maxPauseMs: 100,
+      wayBack: false,
+      onStep: async (step, phase) => {
+        if (step === 'gate' && phase === 'acted') {
+          await holder.query('begin; lock table shard0002.entities in access exclusive mode');
+          await a.query(`insert into shard0002.entities (type, body) values (9, '')`);
+          setTimeout(() => void release(), 3_000);
+        }
+        if (step === 'fence' && phase === 'begun') seen.push('fence');
+      },
+      onProgress: ({ note }) => {
+        if (note !== undefined) void release();
+      },
+    },
+  );
+  expect(seen).toEqual(['released', 'fence']);
+  expect((await b.query('select count(*)::int as n from shard0002.entities where type = 9')).rows[0].n).toBe(1);
+});
+
 test('a pause in which the last rows do not arrive is undone: writers go on, and it is tried again', async () => {
   const cluster = await movableCluster();
-  const { b, setting } = cluster;
+  const { a, b, setting } = cluster;
   const writers = await startWriters({ live: setting, shards: [2], writers: 4, everyMs: 5 });
   const subscription = async (how: 'enable' | 'disable'): Promise<void> => {
     const { rows } = await b.query(
@@ -120,6 +155,7 @@ test('a pause in which the last rows do not arrive is undone: writers go on, and
     await b.query(`alter subscription ${rows[0].subname} ${how}`);
   };
   const notes: string[] = [];
+  let written: Promise<number | null> | undefined;
   const [move] = await moveShards(
     setting,
     { shards: [2], to: 'b' },
@@ -133,10 +169,15 @@ test('a pause in which the last rows do not arrive is undone: writers go on, and
       onProgress: ({ note }) => {
         if (note === undefined) return;
         notes.push(note);
+        // Not by the SDK, which would wait behind a fence.
+        written ??= a
+          .query(`insert into shard0002.entities (type, body) values (9, '')`)
+          .then(({ rowCount }) => rowCount);
         if (notes.length === 2) void subscription('enable');
       },
     },
   );
+  expect(await written).toBe(1);
   const report = await writers.stop();
   expect(notes[0]).toMatch(/the last rows did not reach b within 100 ms; trying again/);
   expect(move!.state).toBe('finished');
