@@ -235,6 +235,6 @@ describe('commands', () => {
     await waitFor(() => replica.lines.includes('"started"'), { timeoutMs: 20_000 });
     await replica.kill();
     expect((await f.engine.showStatus())[0]!.status).toBe('stopped');
-    expect(await f.engine.upgradeReplicaSchema()).toEqual({ applied: [], stopped: [] });
+    expect(await f.engine.upgradeReplicaSchema()).toEqual({ applied: [], stopped: [], takenOver: [] });
   });
 });
