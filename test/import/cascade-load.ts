@@ -1,6 +1,13 @@
 // Random changes on tables whose foreign keys change rows by themselves, in transactions of random size.
-import { createConnection } from 'mysql2/promise';
 import type { SourceServer } from '../support/source-server.ts';
+import {
+  type Load,
+  type LoadOptions,
+  type LoadTurns,
+  runTransaction,
+  startRandomLoad,
+  withMysqlSession,
+} from './random-load.ts';
 
 export const CASCADE_TABLES = {
   owner: ['id', 'name'],
@@ -52,91 +59,59 @@ export const CREATE_CASCADES = `
   insert into node select seq, if(seq < 10, null, 1 + seq % 9), 1 + seq % 40 from seq_1_to_150;
   insert into slot select 1 + seq % 40, seq, seq from seq_1_to_200`;
 
-export interface CascadeLoad {
-  readonly transactions: number;
-  stop(): Promise<void>;
-}
-
 /** Runs until stopped. Keys come from a small range, so that rows come back under keys that were deleted. */
 export function startCascadeLoad(
   server: Pick<SourceServer, 'connection'>,
   schema: string,
-  { seed = 1, pauseMs = 0 } = {},
-): CascadeLoad {
-  let stopping = false;
-  let transactions = 0;
-  let state = seed;
-  const random = (below: number): number => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return Math.floor((state / 2_147_483_648) * below);
-  };
+  options: LoadOptions = {},
+): Load {
+  return startRandomLoad(options, (turns) =>
+    withMysqlSession(server, schema, async (client) => {
+      while (turns.going) {
+        const statements = Array.from({ length: turns.random(12) + 1 }, () => statement(turns.random));
+        await runTransaction(client, statements, turns.random(12) === 0 ? 'rollback' : 'commit');
+        await turns.done();
+      }
+    }),
+  );
+}
+
+function statement(random: LoadTurns['random']): string {
   const owner = (): number => random(60) + 1;
   const account = (): number => random(200) + 1;
-  const statement = (): string => {
-    const some = random(1_000_000);
-    switch (random(16)) {
-      case 0:
-        return `delete from owner where id = ${owner()}`;
-      case 1:
-        return `update ignore owner set id = ${owner()} where id = ${owner()}`;
-      case 2:
-        return `delete from account where id = ${account()}`;
-      case 3:
-        return `update ignore account set id = ${account()} where id = ${account()}`;
-      case 4:
-        return `update ignore account set owner_id = ${owner()}, code = 'n${some}' where id = ${account()}`;
-      case 5:
-        return `delete from node where id = ${random(200) + 1}`;
-      case 6:
-        return `insert ignore into node values (${random(200) + 1}, ${random(200) + 1}, ${owner()})`;
-      case 7:
-        return `update ignore node set parent_id = ${random(9) + 1} where id = ${random(190) + 10}`;
-      case 8:
-        return `insert ignore into slot values (${owner()}, ${random(300)}, ${some})`;
-      case 9:
-        return `update slot set v = v + 1 where owner_id = ${owner()}`;
-      case 10:
-        return `update ignore tag set owner_id = ${owner()}, label = 'l${some}' where id = ${random(200) + 1}`;
-      case 11:
-        return `replace into owner values (${owner()}, 'r${some}')`;
-      case 12:
-        return `insert ignore into owner values (${owner()}, 'o${some}')`;
-      case 13:
-        return `insert ignore into account values (${account()}, ${owner()}, 'c${some % 400}')`;
-      case 14:
-        return `update entry set note = concat(note, '!') where account_id = ${account()} and char_length(note) < 30`;
-      default:
-        return `insert ignore into entry (account_id, note) values (${account()}, 'e${some}')`;
-    }
-  };
-  const run = async (): Promise<void> => {
-    const client = await createConnection({ ...server.connection, database: schema, multipleStatements: true });
-    try {
-      while (!stopping) {
-        const statements = Array.from({ length: random(12) + 1 }, statement);
-        const end = random(12) === 0 ? 'rollback' : 'commit';
-        await client.query(`begin; ${statements.join('; ')}; ${end}`).catch(async (error: { errno?: number }) => {
-          // A new key that the children cannot take
-          if (error.errno !== 1761 && error.errno !== 1762) throw error;
-          await client.query('rollback');
-        });
-        transactions += 1;
-        if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
-      }
-    } finally {
-      await client.end();
-    }
-  };
-  const task = run();
-  // Told by stop()
-  task.catch(() => {});
-  return {
-    get transactions() {
-      return transactions;
-    },
-    stop: async () => {
-      stopping = true;
-      await task;
-    },
-  };
+  const some = random(1_000_000);
+  switch (random(16)) {
+    case 0:
+      return `delete from owner where id = ${owner()}`;
+    case 1:
+      return `update ignore owner set id = ${owner()} where id = ${owner()}`;
+    case 2:
+      return `delete from account where id = ${account()}`;
+    case 3:
+      return `update ignore account set id = ${account()} where id = ${account()}`;
+    case 4:
+      return `update ignore account set owner_id = ${owner()}, code = 'n${some}' where id = ${account()}`;
+    case 5:
+      return `delete from node where id = ${random(200) + 1}`;
+    case 6:
+      return `insert ignore into node values (${random(200) + 1}, ${random(200) + 1}, ${owner()})`;
+    case 7:
+      return `update ignore node set parent_id = ${random(9) + 1} where id = ${random(190) + 10}`;
+    case 8:
+      return `insert ignore into slot values (${owner()}, ${random(300)}, ${some})`;
+    case 9:
+      return `update slot set v = v + 1 where owner_id = ${owner()}`;
+    case 10:
+      return `update ignore tag set owner_id = ${owner()}, label = 'l${some}' where id = ${random(200) + 1}`;
+    case 11:
+      return `replace into owner values (${owner()}, 'r${some}')`;
+    case 12:
+      return `insert ignore into owner values (${owner()}, 'o${some}')`;
+    case 13:
+      return `insert ignore into account values (${account()}, ${owner()}, 'c${some % 400}')`;
+    case 14:
+      return `update entry set note = concat(note, '!') where account_id = ${account()} and char_length(note) < 30`;
+    default:
+      return `insert ignore into entry (account_id, note) values (${account()}, 'e${some}')`;
+  }
 }

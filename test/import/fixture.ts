@@ -1,12 +1,12 @@
 // A MariaDB or MySQL, a database of the run's Postgres, and an engine between them.
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, onTestFinished } from 'vitest';
-import { ReplicaEngine, type StartOptions } from '../../src/import/index.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { startMariadb } from '../support/mariadb.ts';
 import { startMysql } from '../support/mysql.ts';
 import type { ServerSettings, SourceServer, SourceServerOptions } from '../support/source-server.ts';
 import { waitFor } from '../support/wait-for.ts';
+import { type EngineFixture, engineFixture } from './engine-fixture.ts';
 
 /** A MariaDB for all tests of a file, which are skipped where it is not installed. */
 export function mariadbOfFile(settings: ServerSettings = {}): () => SourceServer {
@@ -33,10 +33,9 @@ function serverOfFile(
   return () => server!;
 }
 
-export interface ImportFixture {
+export interface ImportFixture extends EngineFixture {
   readonly server: SourceServer;
   readonly target: TestDatabase;
-  readonly engine: ReplicaEngine;
   readonly config: { sources: Record<string, Record<string, unknown>> } & Record<string, unknown>;
   /** The name of the source's database, which is also the target schema's. */
   readonly schema: string;
@@ -44,14 +43,8 @@ export interface ImportFixture {
   source(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
   /** Rows of the target. */
   rows<Row = Record<string, unknown>>(sql: string, values?: unknown[]): Promise<Row[]>;
-  /** Registers the source and copies it. */
-  init(): Promise<void>;
-  /** Replicates in this process until the test ends, or the function returned is called. */
-  start(options?: StartOptions): Promise<() => Promise<void>>;
   /** Waits until everything the source has written is applied. */
   caughtUp(): Promise<void>;
-  /** Another engine on the same configuration, as another process would have it. */
-  another(): ReplicaEngine;
 }
 
 let made = 0;
@@ -79,56 +72,14 @@ export async function importFixture(
     },
     ...config,
   };
-  const engines: ReplicaEngine[] = [];
-  const another = (): ReplicaEngine => {
-    const engine = new ReplicaEngine({ config: whole });
-    engines.push(engine);
-    return engine;
-  };
-  const engine = another();
-  const running = new Set<() => Promise<void>>();
-  // Before the target is dropped: hooks run in reverse
-  onTestFinished(async () => {
-    await Promise.all([...running].map((stop) => stop()));
-    await Promise.all(engines.map((one) => one.close()));
-  });
   const fixture: ImportFixture = {
+    ...engineFixture(whole),
     server,
     target,
-    engine,
     config: whole as ImportFixture['config'],
     schema,
-    another,
     source: async (sql, values) => (await server.query(sql, values, schema)) as Record<string, unknown>[],
     rows: async (sql, values) => (await target.query(sql, values)).rows,
-    init: async () => {
-      await engine.createReplicaSchema();
-      await engine.addSource('shop');
-      const { tables, leftOut } = await engine.initReplica('shop');
-      const failed = tables.filter(({ failure }) => failure !== null);
-      if (failed.length + leftOut.length > 0) throw new Error(JSON.stringify({ failed, leftOut }));
-    },
-    start: async (options = {}) => {
-      const stopping = new AbortController();
-      let failure: unknown;
-      const started = new Promise<void>((resolve) => {
-        const run = engine.startReplica('shop', { ...options, signal: stopping.signal, onStarted: () => resolve() });
-        const stop = async (): Promise<void> => {
-          running.delete(stop);
-          stopping.abort();
-          await run.catch(() => {});
-        };
-        running.add(stop);
-        run.catch((error: unknown) => {
-          failure = error;
-          resolve();
-        });
-      });
-      await started;
-      if (failure !== undefined) throw failure;
-      const [stop] = [...running].slice(-1);
-      return stop!;
-    },
     caughtUp: () => caughtUp(fixture),
   };
   return fixture;

@@ -1,6 +1,6 @@
 // Random changes on a table of the source, in transactions of random size.
-import { createConnection } from 'mysql2/promise';
 import type { ImportFixture } from './fixture.ts';
+import { type Load, type LoadOptions, runTransaction, startRandomLoad, withMysqlSession } from './random-load.ts';
 
 export const CREATE_ITEMS = `create table items (
   id bigint auto_increment primary key,
@@ -12,30 +12,18 @@ export const CREATE_ITEMS = `create table items (
 )`;
 export const ITEM_COLUMNS = ['id', 'code', 'price', 'note', 'state'] as const;
 
-export interface Load {
-  readonly transactions: number;
-  stop(): Promise<void>;
-}
-
 /** Runs until stopped; every transaction also moves an amount between two counters, so that half of one would show. */
 export function startLoad(
   { server, schema }: Pick<ImportFixture, 'server' | 'schema'>,
-  { seed = 1, pauseMs = 0 } = {},
+  options: LoadOptions = {},
 ): Load {
-  let stopping = false;
-  let transactions = 0;
-  let state = seed;
-  const random = (below: number): number => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return Math.floor((state / 2_147_483_648) * below);
-  };
-  const run = async (): Promise<void> => {
-    const client = await createConnection({ ...server.connection, database: schema, multipleStatements: true });
-    try {
+  return startRandomLoad(options, (turns) =>
+    withMysqlSession(server, schema, async (client) => {
+      const { random } = turns;
       let last = Number(
         ((await client.query('select coalesce(max(id), 0) as m from items'))[0] as { m: number }[])[0]!.m,
       );
-      while (!stopping) {
+      while (turns.going) {
         const statements: string[] = [];
         for (let n = random(8) + 1; n > 0; n--) {
           const kind = random(10);
@@ -55,26 +43,11 @@ export function startLoad(
           `update counters set n = n - ${amount} where id = 1`,
           `update counters set n = n + ${amount} where id = 2`,
         );
-        await client.query(`begin; ${statements.join('; ')}; commit`);
-        transactions += 1;
-        if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        await runTransaction(client, statements);
+        await turns.done();
       }
-    } finally {
-      await client.end();
-    }
-  };
-  const task = run();
-  // Told by stop()
-  task.catch(() => {});
-  return {
-    get transactions() {
-      return transactions;
-    },
-    stop: async () => {
-      stopping = true;
-      await task;
-    },
-  };
+    }),
+  );
 }
 
 export const CREATE_COUNTERS = 'create table counters (id int primary key, n bigint not null)';

@@ -1,12 +1,12 @@
 // A Postgres that writes its log for decoding, databases of it as sources, and an engine that follows one of them.
 import pg from 'pg';
-import { afterAll, beforeAll, expect, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import type { Embedded } from '../../src/embedded/index.ts';
-import { ReplicaEngine, type StartOptions } from '../../src/import/index.ts';
 import { freshDatabase, freshDatabases, type TestDatabase } from '../support/database.ts';
 import { ownServers } from '../support/own-server.ts';
 import { TEMPLATE_SHARDS } from '../support/template.ts';
 import { waitFor } from '../support/wait-for.ts';
+import { type EngineFixture, engineFixture } from './engine-fixture.ts';
 
 type Connection = TestDatabase['connection'];
 
@@ -23,18 +23,14 @@ export function logicalServerOfFile(): () => Embedded {
   return () => embedded!;
 }
 
-export interface PostgresFixture {
-  readonly engine: ReplicaEngine;
+export interface PostgresFixture extends EngineFixture {
   readonly config: { import?: unknown; sources?: unknown } & Record<string, unknown>;
   readonly sourceConnection: Connection;
   readonly targets: readonly TestDatabase[];
   source(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
   /** Rows of the target; with shards, of one of its servers. */
   rows<Row = Record<string, unknown>>(sql: string, server?: number): Promise<Row[]>;
-  init(): Promise<void>;
-  start(options?: StartOptions): Promise<() => Promise<void>>;
   caughtUp(): Promise<void>;
-  another(): ReplicaEngine;
 }
 
 let made = 0;
@@ -80,60 +76,15 @@ export async function postgresFixture(
         import: { sources: { shop: section } },
       }
     : { pg_conn: targets[0]!.connection, sources: { shop: section } };
-  const engines: ReplicaEngine[] = [];
-  const another = (): ReplicaEngine => {
-    const engine = new ReplicaEngine({ config });
-    engines.push(engine);
-    return engine;
-  };
-  const engine = another();
-  const running = new Set<() => Promise<void>>();
-  onTestFinished(async () => {
-    await Promise.all([...running].map((stop) => stop()));
-    await Promise.all(engines.map((one) => one.close()));
-  });
-  const fixture: PostgresFixture = {
-    engine,
+  return {
+    ...engineFixture(config),
     config,
     sourceConnection,
     targets,
-    another,
     source: (sql, values) => run(sourceConnection, sql, values),
     rows: async (sql, n = 0) => (await targets[n]!.query(sql)).rows,
-    init: async () => {
-      await engine.createReplicaSchema();
-      await engine.addSource('shop');
-      const { tables, leftOut } = await engine.initReplica('shop');
-      const failed = tables.filter(({ failure }) => failure !== null);
-      if (failed.length + leftOut.length > 0) throw new Error(JSON.stringify({ failed, leftOut }));
-    },
-    start: async (options = {}) => {
-      const stopping = new AbortController();
-      let failure: unknown;
-      const started = new Promise<void>((resolve) => {
-        const replica = engine.startReplica('shop', {
-          ...options,
-          signal: stopping.signal,
-          onStarted: () => resolve(),
-        });
-        const stop = async (): Promise<void> => {
-          running.delete(stop);
-          stopping.abort();
-          await replica.catch(() => {});
-        };
-        running.add(stop);
-        replica.catch((error: unknown) => {
-          failure = error;
-          resolve();
-        });
-      });
-      await started;
-      if (failure !== undefined) throw failure;
-      return [...running].at(-1)!;
-    },
     caughtUp: () => caughtUp(sourceConnection, targets),
   };
-  return fixture;
 }
 
 async function caughtUp(source: Connection, targets: readonly TestDatabase[]): Promise<void> {

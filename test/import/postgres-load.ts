@@ -1,5 +1,6 @@
 // Random changes on a Postgres source, in transactions of random size.
 import pg from 'pg';
+import { type Load, type LoadOptions, startRandomLoad } from './random-load.ts';
 
 export const CREATE_LOADED = `
 create table items (id bigint primary key, code text not null unique, price numeric(10,2), note text, big text, state text default 'new');
@@ -7,33 +8,22 @@ alter table items alter big set storage external;
 create table counters (id int primary key, n bigint not null);
 insert into counters values (1, 1000000), (2, 0);`;
 
-export interface PostgresLoad {
-  readonly transactions: number;
-  stop(): Promise<void>;
-}
-
 /** Runs until stopped; every transaction also moves an amount between two counters, so that half of one would show. */
 export function startPostgresLoad(
   connection: pg.ClientConfig,
-  { seed = 1, pauseMs = 0, schema = 'public' }: { seed?: number; pauseMs?: number; schema?: string } = {},
-): PostgresLoad {
-  let stopping = false;
-  let transactions = 0;
-  let state = seed;
-  const random = (below: number): number => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return Math.floor((state / 2_147_483_648) * below);
-  };
+  { schema = 'public', ...options }: LoadOptions & { readonly schema?: string } = {},
+): Load {
   const open = async (): Promise<pg.Client> => {
     const client = new pg.Client({ ...connection, options: `-c search_path=${schema}` });
     client.on('error', () => {});
     await client.connect();
     return client;
   };
-  const run = async (): Promise<void> => {
+  return startRandomLoad(options, async (turns) => {
+    const { random } = turns;
     let client: pg.Client | undefined;
     let last = 0;
-    while (!stopping) {
+    while (turns.going) {
       try {
         if (client === undefined) {
           client = await open();
@@ -60,8 +50,7 @@ export function startPostgresLoad(
           `update counters set n = n + ${amount} where id = 2`,
         );
         await client.query(`begin; ${statements.join('; ')}; commit`);
-        transactions += 1;
-        if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        await turns.done();
       } catch {
         // The server is away, or was: begin again
         await client?.end().catch(() => {});
@@ -70,15 +59,5 @@ export function startPostgresLoad(
       }
     }
     await client?.end();
-  };
-  const task = run();
-  return {
-    get transactions() {
-      return transactions;
-    },
-    stop: async () => {
-      stopping = true;
-      await task;
-    },
-  };
+  });
 }

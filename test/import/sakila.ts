@@ -3,6 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { createConnection } from 'mysql2/promise';
 import { testData } from '../support/data.ts';
 import type { SourceServer } from '../support/source-server.ts';
+import {
+  type Load,
+  type LoadOptions,
+  type LoadTurns,
+  runTransaction,
+  startRandomLoad,
+  withMysqlSession,
+} from './random-load.ts';
 
 /** The statements that make Sakila; `undefined` after saying out loud that the files are not there. */
 export async function sakilaStatements(): Promise<readonly string[] | undefined> {
@@ -39,87 +47,56 @@ export async function loadSakila(server: SourceServer, schema: string, statement
   }
 }
 
-export interface SakilaLoad {
-  readonly transactions: number;
-  stop(): Promise<void>;
-}
-
 /** A shop at work: rentals, payments, new and changed films, customers who leave. */
 export function startSakilaLoad(
   server: Pick<SourceServer, 'connection'>,
   schema: string,
-  { seed = 1, pauseMs = 5 } = {},
-): SakilaLoad {
-  let stopping = false;
-  let transactions = 0;
-  let state = seed;
-  const random = (below: number): number => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return Math.floor((state / 2_147_483_648) * below);
-  };
-  const statement = (): string => {
-    const [film, customer, rental] = [random(1000) + 1, random(599) + 1, random(16_000) + 1];
-    switch (random(14)) {
-      case 0:
-        return `insert into film (title, description, language_id, rental_rate, rating, special_features, release_year)
-          values ('FILM ${random(9999)} é€日', 'it''s \\\\ a	test', 1, ${random(900)} / 100, 'PG-13', 'Trailers,Deleted Scenes', 2006)`;
-      case 1:
-        return `update film set title = concat(left(title, 30), '!'), special_features = null, rating = 'NC-17' where film_id = ${film}`;
-      case 2:
-        return `update film set special_features = 'Trailers,Commentaries', length = ${random(300)} where film_id = ${film}`;
-      case 3:
-        return `insert ignore into film_actor (actor_id, film_id) values (${random(200) + 1}, ${film})`;
-      case 4:
-        return `update ignore actor set actor_id = ${random(100) + 200} where actor_id = ${random(300) + 1}`;
-      case 5:
-        return `update ignore category set category_id = ${random(40) + 1} where category_id = ${random(40) + 1}`;
-      case 6:
-        return `delete from rental where rental_id = ${rental}`;
-      case 7:
-        return `update rental set return_date = '2025-02-03 04:05:06' where rental_id = ${rental}`;
-      case 8:
-        return `insert ignore into rental (rental_date, inventory_id, customer_id, staff_id)
-          values (now(), ${random(4581) + 1}, ${customer}, 1)`;
-      case 9:
-        return `insert into payment (customer_id, staff_id, rental_id, amount, payment_date)
-          select customer_id, staff_id, rental_id, 1.99, '2025-01-01' from rental where rental_id = ${rental}`;
-      case 10:
-        return `update payment set amount = amount + 0.01 where customer_id = ${customer} limit 3`;
-      case 11:
-        return `update address set location = ST_GeomFromText('POINT(${random(180)}.5 ${random(90)})'), phone = '${random(99999)}' where address_id = ${random(603) + 1}`;
-      case 12:
-        return `update customer set active = 1 - active, email = null where customer_id = ${customer}`;
-      default:
-        return `update staff set picture = x'89504e47000d0a${String(random(99)).padStart(2, '0')}5c' where staff_id = ${random(2) + 1}`;
-    }
-  };
-  const run = async (): Promise<void> => {
-    const client = await createConnection({ ...server.connection, database: schema, multipleStatements: true });
-    try {
-      while (!stopping) {
-        const statements = Array.from({ length: random(6) + 1 }, statement);
-        await client.query(`begin; ${statements.join('; ')}; commit`).catch(async (error: { errno?: number }) => {
-          // A new key that the children cannot take
-          if (error.errno !== 1761 && error.errno !== 1762) throw error;
-          await client.query('rollback');
-        });
-        transactions += 1;
-        if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  options: LoadOptions = {},
+): Load {
+  return startRandomLoad(options, (turns) =>
+    withMysqlSession(server, schema, async (client) => {
+      while (turns.going) {
+        const statements = Array.from({ length: turns.random(6) + 1 }, () => statement(turns.random));
+        await runTransaction(client, statements);
+        await turns.done();
       }
-    } finally {
-      await client.end();
-    }
-  };
-  const task = run();
-  // Told by stop()
-  task.catch(() => {});
-  return {
-    get transactions() {
-      return transactions;
-    },
-    stop: async () => {
-      stopping = true;
-      await task;
-    },
-  };
+    }),
+  );
+}
+
+function statement(random: LoadTurns['random']): string {
+  const [film, customer, rental] = [random(1000) + 1, random(599) + 1, random(16_000) + 1];
+  switch (random(14)) {
+    case 0:
+      return `insert into film (title, description, language_id, rental_rate, rating, special_features, release_year)
+          values ('FILM ${random(9999)} é€日', 'it''s \\\\ a	test', 1, ${random(900)} / 100, 'PG-13', 'Trailers,Deleted Scenes', 2006)`;
+    case 1:
+      return `update film set title = concat(left(title, 30), '!'), special_features = null, rating = 'NC-17' where film_id = ${film}`;
+    case 2:
+      return `update film set special_features = 'Trailers,Commentaries', length = ${random(300)} where film_id = ${film}`;
+    case 3:
+      return `insert ignore into film_actor (actor_id, film_id) values (${random(200) + 1}, ${film})`;
+    case 4:
+      return `update ignore actor set actor_id = ${random(100) + 200} where actor_id = ${random(300) + 1}`;
+    case 5:
+      return `update ignore category set category_id = ${random(40) + 1} where category_id = ${random(40) + 1}`;
+    case 6:
+      return `delete from rental where rental_id = ${rental}`;
+    case 7:
+      return `update rental set return_date = '2025-02-03 04:05:06' where rental_id = ${rental}`;
+    case 8:
+      return `insert ignore into rental (rental_date, inventory_id, customer_id, staff_id)
+          values (now(), ${random(4581) + 1}, ${customer}, 1)`;
+    case 9:
+      return `insert into payment (customer_id, staff_id, rental_id, amount, payment_date)
+          select customer_id, staff_id, rental_id, 1.99, '2025-01-01' from rental where rental_id = ${rental}`;
+    case 10:
+      return `update payment set amount = amount + 0.01 where customer_id = ${customer} limit 3`;
+    case 11:
+      return `update address set location = ST_GeomFromText('POINT(${random(180)}.5 ${random(90)})'), phone = '${random(99999)}' where address_id = ${random(603) + 1}`;
+    case 12:
+      return `update customer set active = 1 - active, email = null where customer_id = ${customer}`;
+    default:
+      return `update staff set picture = x'89504e47000d0a${String(random(99)).padStart(2, '0')}5c' where staff_id = ${random(2) + 1}`;
+  }
 }
