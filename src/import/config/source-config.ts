@@ -1,9 +1,10 @@
 import { ConfigurationError } from '../../errors.ts';
-import { CONNECTION_SETTING_KEYS, type ConnectionSettings } from '../../internal/endpoint/settings.ts';
+import type { ConnectionSettings } from '../../internal/endpoint/settings.ts';
 import { assertKnownKeys } from '../../internal/known-keys.ts';
 import type { ValuePolicies } from '../mapping/value-policy.ts';
 import type { MysqlSettings } from '../mysql/session.ts';
 import { slotName } from '../postgres/publication.ts';
+import { readMysqlConnection, readPostgresConnection } from './connection-config.ts';
 import { RawSection } from './raw.ts';
 import { parseRouting, type RoutingConfig } from './routing-config.ts';
 import { parseDuration, parseSize } from './units.ts';
@@ -37,7 +38,7 @@ export interface SourceConfig {
   /** `null`: no maintenance by itself. */
   readonly autoMaintenanceMs: number | null;
   readonly gtidEnable: boolean;
-  /** Always false: see {@link refuseKeptSchema}. */
+  /** Rows go into tables that are there, whose types and keys stay. */
   readonly keepExistingSchema: boolean;
 
   /** Name of the server that takes the rows, when they are not sharded. @default the control server */
@@ -124,8 +125,8 @@ export function resolveSource(name: string, value: unknown, warnings: string[]):
   return {
     name,
     kind,
-    mysql: kind === 'mysql' ? readMysql(raw, netTimeoutSeconds, warnings) : null,
-    postgres: kind === 'pgsql' ? readPostgres(raw) : null,
+    mysql: kind === 'mysql' ? readMysqlConnection(raw, netTimeoutSeconds, warnings) : null,
+    postgres: kind === 'pgsql' ? readPostgresConnection(raw) : null,
     schemaMappings: mappings,
     limitTables: raw.list('limit_tables'),
     skipTables: raw.list('skip_tables'),
@@ -193,50 +194,6 @@ function refuseClashes(where: string, mappings: Readonly<Record<string, string>>
     }
     taken.set(target, origin);
   }
-}
-
-function readMysql(raw: RawSection, netTimeoutSeconds: number, warnings: string[]): MysqlSettings {
-  const conn = raw.section('db_conn');
-  assertKnownKeys(
-    Object.fromEntries(conn.keys.map((key) => [key, 0])),
-    ['host', 'port', 'user', 'password', 'charset', 'connect_timeout', 'ssl', 'database'],
-    conn.where,
-  );
-  if (conn.get('charset') !== undefined && !/utf-?8/i.test(conn.text('charset')!)) {
-    warnings.push(`${conn.where}.charset has no meaning here: text always travels as utf8mb4`);
-  }
-  return {
-    host: conn.text('host') ?? 'localhost',
-    port: conn.number('port') ?? 3306,
-    user: conn.required('user'),
-    password: conn.text('password') ?? '',
-    connectTimeoutMs: (conn.number('connect_timeout') ?? 10) * 1_000,
-    ssl: readSsl(conn),
-    netTimeoutSeconds,
-  };
-}
-
-function readSsl(conn: RawSection): MysqlSettings['ssl'] {
-  const value = conn.get('ssl');
-  if (value === undefined || value === false) return undefined;
-  return value === true ? {} : (value as MysqlSettings['ssl']);
-}
-
-function readPostgres(raw: RawSection): ConnectionSettings {
-  const conn = raw.section('db_conn');
-  const ours: readonly string[] = CONNECTION_SETTING_KEYS;
-  assertKnownKeys(
-    Object.fromEntries(conn.keys.map((key) => [key, 0])),
-    [...ours, 'charset', 'connect_timeout'],
-    conn.where,
-  );
-  const kept = conn.keys
-    .filter((key) => ours.includes(key) && conn.get(key) !== undefined)
-    .map((key) => [key, conn.get(key)]);
-  const settings = Object.fromEntries(kept) as Record<string, unknown>;
-  if (settings.port !== undefined) settings.port = Number(settings.port);
-  const seconds = conn.number('connect_timeout');
-  return { ...settings, ...(seconds !== undefined && { connectTimeoutMs: seconds * 1_000 }) } as ConnectionSettings;
 }
 
 function readMaintenance(raw: RawSection): number | null {

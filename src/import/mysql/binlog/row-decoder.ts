@@ -1,7 +1,8 @@
 import type { LineBuffer } from '../../copy-text/line-buffer.ts';
 import type { TargetTable } from '../../model/target-table.ts';
 import type { Charsets } from '../charsets.ts';
-import { type FieldCodec, fieldCodec } from './field-codec.ts';
+import type { FieldCodec } from './field.ts';
+import { fieldCodec } from './field-codec.ts';
 import type { PacketReader } from './packet-reader.ts';
 import type { TableMap } from './table-map.ts';
 

@@ -1,7 +1,8 @@
 import type { Batch } from '../../stream/batch.ts';
 import type { SourceStatement } from '../binlog/reader-options.ts';
 import { parseStatement } from './statement.ts';
-import { type StatementOptions, StatementWork } from './statement-work.ts';
+import type { StatementOptions } from './statement-in-hand.ts';
+import { StatementWork } from './statement-work.ts';
 
 /**
  * Follows statements that are not row changes. Never throws for what a statement says: one that is not understood is
@@ -17,7 +18,7 @@ export class StatementFollower {
   /** @param transactionStart - the ordinal at which the statement stands; tables copied later have seen it */
   async follow(batch: Batch, statement: SourceStatement, transactionStart: bigint): Promise<void> {
     const parsed = parseStatement(statement.sql, statement.schema);
-    const work = new StatementWork(this.#options, batch, statement, transactionStart);
+    const work = new StatementWork({ options: this.#options, batch, statement, start: transactionStart });
     const outcome = await work.run(parsed);
     if (outcome === null) return;
     this.#options.events.statement({

@@ -1,8 +1,5 @@
 import { quoteIdentifier } from '../../../internal/quote.ts';
 import type { StatementOutcome } from '../../catalogue/error-rows.ts';
-import { mysqlBackfill, type StatementMoment } from '../../ddl/backfill.ts';
-import { carryOver } from '../../ddl/carry-over.ts';
-import { changeTableStatements, UnfollowableChange } from '../../ddl/change-table.ts';
 import {
   checkStatements,
   createTableStatements,
@@ -12,42 +9,22 @@ import {
 import { dropTableStatements } from '../../ddl/drop-table.ts';
 import { SCHEMA } from '../../ddl/run-statements.ts';
 import { UnmappableTable } from '../../mapping/map-table.ts';
-import type { SourceTable } from '../../model/source-table.ts';
-import type { Batch, StructureRound } from '../../stream/batch.ts';
 import type { FollowedTable } from '../../stream/followed-table.ts';
-import type { FollowedTables } from '../../stream/followed-tables.ts';
-import type { ReaderEvents } from '../../stream/reader-events.ts';
-import type { StatementHost } from '../../stream/statement-host.ts';
-import type { SourceStatement } from '../binlog/reader-options.ts';
 import type { AlterAction } from './alter-actions.ts';
-import { withRenamedParent } from './next-foreign-keys.ts';
-import { alteredStructure, createdStructure } from './next-structure.ts';
+import { createdStructure } from './next-structure.ts';
+import { restructure } from './restructure.ts';
 import type { Statement } from './statement.ts';
+import { pushRound, type StatementInHand, type StatementOptions, setAside } from './statement-in-hand.ts';
 import type { TableName } from './tokens.ts';
-
-/** What following statements needs. */
-export interface StatementOptions {
-  readonly tables: FollowedTables;
-  readonly host: StatementHost;
-  readonly events: ReaderEvents;
-  /** What information_schema says of a table now; `null` when it is not there. */
-  readonly readTable: (schema: string, name: string) => Promise<SourceTable | null>;
-  /** A moment (UTC) on the clock of a time zone, as the source shows it; `null` when it does not know the zone. */
-  readonly localTime: (utc: string, timeZone: string) => Promise<string | null>;
-}
 
 /** One statement being followed. */
 export class StatementWork {
+  readonly #work: StatementInHand;
   readonly #options: StatementOptions;
-  readonly #batch: Batch;
-  readonly #statement: SourceStatement;
-  readonly #start: bigint;
 
-  constructor(options: StatementOptions, batch: Batch, statement: SourceStatement, start: bigint) {
-    this.#options = options;
-    this.#batch = batch;
-    this.#statement = statement;
-    this.#start = start;
+  constructor(work: StatementInHand) {
+    this.#work = work;
+    this.#options = work.options;
   }
 
   /** @returns what was made of it; `null` when it is no concern of ours */
@@ -69,9 +46,9 @@ export class StatementWork {
       case 'rows-as-statement':
         return this.#rowsAsStatement(parsed.table);
       case 'harmless':
-        return host.mapsSchema(this.#statement.schema) ? 'harmless' : null;
+        return host.mapsSchema(this.#work.statement.schema) ? 'harmless' : null;
       case 'unknown':
-        return host.mapsSchema(this.#statement.schema) ? 'unknown' : null;
+        return host.mapsSchema(this.#work.statement.schema) ? 'unknown' : null;
     }
   }
 
@@ -81,7 +58,7 @@ export class StatementWork {
     if (table === null) return null;
     const { all, ranges } = table.copiedAt;
     const last = ranges.reduce((latest, { ordinal }) => (ordinal > latest ? ordinal : latest), all);
-    return this.#start < last ? null : table;
+    return this.#work.start < last ? null : table;
   }
 
   #each(names: readonly TableName[], work: (table: FollowedTable) => void): StatementOutcome | null {
@@ -91,18 +68,14 @@ export class StatementWork {
     return names.some(({ schema }) => this.#options.host.mapsSchema(schema)) ? 'harmless' : null;
   }
 
-  #round(round: Omit<StructureRound, 'kind' | 'cause' | 'transactionStart'>): void {
-    this.#batch.rounds.push({ kind: 'structure', cause: this.#statement.sql, transactionStart: this.#start, ...round });
-  }
-
   #drop(table: FollowedTable): void {
     const { schema, name } = table.source;
     this.#options.tables.remove(schema, name);
-    this.#round({ before: table, after: null, statements: dropTableStatements(table.target) });
+    pushRound(this.#work, { before: table, after: null, statements: dropTableStatements(table.target) });
   }
 
   #truncate(table: FollowedTable): void {
-    this.#round({
+    pushRound(this.#work, {
       before: table,
       after: table,
       statements: [`truncate table ${SCHEMA}.${quoteIdentifier(table.target.name)}`],
@@ -115,7 +88,7 @@ export class StatementWork {
     if (!host.wants(name.schema, name.name)) return host.mapsSchema(name.schema) ? 'harmless' : null;
     const known = tables.find(name.schema, name.name);
     if (known !== null) {
-      const replaces = /^\s*create\s+or\s+replace\b/i.test(this.#statement.sql);
+      const replaces = /^\s*create\s+or\s+replace\b/i.test(this.#work.statement.sql);
       if (!replaces || this.#find(name) === null) return 'harmless';
       this.#drop(known);
     }
@@ -138,7 +111,7 @@ export class StatementWork {
       const target = host.map(source);
       const table = await host.register(source, target);
       tables.put(table);
-      this.#round({
+      pushRound(this.#work, {
         before: null,
         after: table,
         statements: [
@@ -181,106 +154,52 @@ export class StatementWork {
       return 'set aside';
     }
     if (!host.wants(to.schema, to.name)) {
-      return this.#setAside(table, `it was renamed to ${to.schema}.${to.name}, which is not replicated`);
+      return setAside(this.#work, table, `it was renamed to ${to.schema}.${to.name}, which is not replicated`);
     }
     if (to.schema !== from.schema) {
-      return this.#setAside(table, `it moved to another database, ${to.schema}.${to.name}; copy it with sync-tables`);
+      return setAside(
+        this.#work,
+        table,
+        `it moved to another database, ${to.schema}.${to.name}; copy it with sync-tables`,
+      );
     }
-    return this.#restructure(table, [{ kind: 'rename-table', to }], null);
+    return restructure(this.#work, table, [{ kind: 'rename-table', to }], null);
   }
 
   async #alter(name: TableName, actions: readonly AlterAction[]): Promise<StatementOutcome | null> {
     const table = this.#find(name);
     if (table === null) return this.#options.host.mapsSchema(name.schema) ? 'harmless' : null;
     const hidden = actions.find((action) => action.kind === 'rows');
-    if (hidden !== undefined) return this.#setAside(table, `${hidden.what} changed rows without logging them`);
+    if (hidden !== undefined) return setAside(this.#work, table, `${hidden.what} changed rows without logging them`);
     const moved = actions.find((action) => action.kind === 'rename-table');
     if (moved !== undefined && !this.#options.host.wants(moved.to.schema, moved.to.name)) {
-      return this.#setAside(table, `it was renamed to ${moved.to.schema}.${moved.to.name}, which is not replicated`);
+      return setAside(
+        this.#work,
+        table,
+        `it was renamed to ${moved.to.schema}.${moved.to.name}, which is not replicated`,
+      );
     }
     const now = moved?.to ?? name;
     const current = await this.#options.readTable(now.schema, now.name);
-    return this.#restructure(table, actions, current);
-  }
-
-  async #restructure(
-    table: FollowedTable,
-    actions: readonly AlterAction[],
-    current: SourceTable | null,
-  ): Promise<StatementOutcome> {
-    const { host, tables } = this.#options;
-    const next = alteredStructure(table.source, actions, current);
-    const unknown = actions.find((action) => action.kind === 'unknown');
-    if (unknown !== undefined && current !== null && !sameColumns(next.table, current)) {
-      return this.#setAside(table, `the action was not understood: ${unknown.text.slice(0, 200)}`);
-    }
-    try {
-      const target = carryOver(table, { source: next.table, target: host.map(next.table) }, next.renamed);
-      const statements = changeTableStatements(
-        table.target,
-        target,
-        next.renamed,
-        mysqlBackfill(next.table, await this.#moment()),
-      );
-      const after: FollowedTable = { ...table, version: table.version + 1, source: next.table, target };
-      tables.remove(table.source.schema, table.source.name);
-      tables.put(after);
-      this.#round({ before: table, after, statements });
-      this.#renameParent(table, after, next.renamed);
-      return unknown === undefined ? 'followed' : 'unknown';
-    } catch (error) {
-      if (!(error instanceof UnmappableTable) && !(error instanceof UnfollowableChange)) throw error;
-      return this.#setAside(table, error.message);
-    }
-  }
-
-  /** The server renames a parent in its children's foreign keys by itself. */
-  #renameParent(before: FollowedTable, after: FollowedTable, renamed: ReadonlyMap<string, string>): void {
-    const { tables } = this.#options;
-    for (const child of [...tables]) {
-      if (child === after) continue;
-      const old = child.source.foreignKeys;
-      const foreignKeys = old.map((key) => withRenamedParent(key, before.source, after.source, renamed));
-      if (foreignKeys.every((key, index) => key === old[index])) continue;
-      const next = { ...child, version: child.version + 1, source: { ...child.source, foreignKeys } };
-      tables.put(next);
-      this.#round({ before: child, after: next, statements: [] });
-    }
-  }
-
-  async #moment(): Promise<StatementMoment> {
-    const { timestampMs, microseconds, timeZone } = this.#statement;
-    const utc = `${new Date(timestampMs).toISOString().slice(0, 19).replace('T', ' ')}.${String(microseconds).padStart(6, '0')}`;
-    return { utc, local: timeZone === null ? null : await this.#options.localTime(utc, timeZone) };
+    return restructure(this.#work, table, actions, current);
   }
 
   #dropDatabase(schema: string): StatementOutcome | null {
     if (!this.#options.host.mapsSchema(schema)) return null;
     for (const table of [...this.#options.tables]) {
-      if (table.source.schema === schema) this.#setAside(table, `its database ${schema} was dropped`);
+      if (table.source.schema === schema) setAside(this.#work, table, `its database ${schema} was dropped`);
     }
     return 'set aside';
   }
 
   #rowsAsStatement(name: TableName | null): StatementOutcome | null {
-    if (name === null) return this.#options.host.mapsSchema(this.#statement.schema) ? 'unknown' : null;
+    if (name === null) return this.#options.host.mapsSchema(this.#work.statement.schema) ? 'unknown' : null;
     const table = this.#find(name);
     if (table === null) return null;
-    return this.#setAside(
+    return setAside(
+      this.#work,
       table,
       'its rows were changed by a statement that was logged instead of the rows (binlog_format of the session)',
     );
   }
-
-  #setAside(table: FollowedTable, reason: string): StatementOutcome {
-    const { schema, name } = table.source;
-    this.#options.tables.remove(schema, name);
-    this.#options.events.setAside(table, reason, { sql: this.#statement.sql, position: this.#statement.position });
-    return 'set aside';
-  }
-}
-
-function sameColumns(a: SourceTable, b: SourceTable): boolean {
-  const signature = (table: SourceTable): string => table.columns.map(({ name, type }) => `${name} ${type}`).join(', ');
-  return signature(a) === signature(b);
 }
