@@ -31,7 +31,7 @@ describe.skipIf(statements === undefined).each([
     // A view of the user's own has to outlive what happens to its tables
     await f.rows(VIEW.replaceAll('%', f.schema));
 
-    const load = startSakilaLoad(f.server, f.schema, { seed: 3 });
+    const load = startSakilaLoad(f.server, f.schema, { seed: 3, pauseMs: 5 });
     for (let kill = 0; kill < kills; kill++) {
       const replica = startReplicaProcess(f.config, 'start');
       await waitFor(() => replica.lines.length > 2, { timeoutMs: 30_000, what: 'the replica applying' });
