@@ -12,7 +12,6 @@ import {
   revertMoves,
 } from '../cluster/index.ts';
 import type { ResolvedConfiguration } from '../config/index.ts';
-import { parseShardRanges, shardsOf } from '../core/index.ts';
 import { ConfigurationError } from '../errors.ts';
 import { wholeNumber } from './arguments.ts';
 import { serversOf } from './cluster-parts.ts';
@@ -20,6 +19,7 @@ import { CommandFailed } from './command-failed.ts';
 import { type CliContext, type DefineCommand, withConfig } from './context.ts';
 import { EXIT } from './exit.ts';
 import { moveProgress } from './move-progress.ts';
+import { shardsOfArgument } from './shard-argument.ts';
 import { UsageError } from './usage-error.ts';
 
 interface Options {
@@ -80,13 +80,12 @@ Programs go on reading and writing: each shard has one pause of some millisecond
     .action(async (shards: string | undefined, options: Options) => {
       const configuration = await context.configuration(options);
       const setting = settingOf(configuration);
-      const chosen = shards === undefined ? undefined : shardsOf(parseShardRanges(shards));
       if (options.list) return show(context, await listMoves(setting, { signal: context.signal }));
       const verbs = Object.keys(OTHERS).filter((verb) => options[verb as keyof typeof OTHERS]);
       if (verbs.length + (options.to === undefined ? 0 : 1) !== 1) {
         throw new UsageError('name one thing to do: --to SERVER, --resume, --abort, --revert, --finish or --list');
       }
-      if (chosen !== undefined) context.output.note(`shards ${chosen.join(', ')}`);
+      const chosen = shards === undefined ? undefined : shardsOfArgument(shards, context.output);
       if (options.to === undefined) {
         const act = OTHERS[verbs[0] as keyof typeof OTHERS];
         return show(context, await withProgress(context, options, (more) => act(setting, { shards: chosen }, more)));

@@ -2,7 +2,8 @@ import { setMaxListeners } from 'node:events';
 import genericPool, { type Pool } from 'generic-pool';
 import type { Client } from 'pg';
 import { AbortedError, ClosedError, HypervaultError } from '../errors.ts';
-import { destroyClient, endClient, lossOf } from '../internal/client-guard.ts';
+import { lossOf } from '../internal/client-guard.ts';
+import { farewell, isNobodys, isQuiet, NobodysClient } from './client-fate.ts';
 import { PoolTimeoutError, QueueFullError } from './errors.ts';
 import { SessionOpener } from './session-opener.ts';
 
@@ -21,16 +22,6 @@ export interface ClientPoolOptions {
 /** Lanes come first: hundreds of callers stand behind each. */
 export const LANE_PRIORITY = 0;
 export const CALLER_PRIORITY = 1;
-
-/**
- * What a request gets that was given up: generic-pool can't take requests back, and would go on opening sessions for
- * them, without any delay while that fails, also when it is drained.
- */
-class NobodysClient {}
-
-function isNobodys(client: Client): boolean {
-  return client instanceof NobodysClient;
-}
 
 /** A failure that ends every wait: trying again can't mend a wrong password. */
 function isFinal(error: unknown): boolean {
@@ -239,17 +230,4 @@ export class ClientPool {
   #closed(): ClosedError {
     return new ClosedError(`the pool of ${this.#options.server} is closed; call reinstantiate() to use it again`);
   }
-}
-
-/** No statement is under way or waits on the client. */
-function isQuiet(client: Client): boolean {
-  const inside = client as unknown as { _queryQueue: unknown[]; _activeQuery: unknown; _sentQueryQueue: unknown[] };
-  return inside._queryQueue.length === 0 && inside._sentQueryQueue.length === 0 && !inside._activeQuery;
-}
-
-/** A healthy session is told that we leave; any other is cut, since `end()` would wait for its statement. */
-async function farewell(client: Client): Promise<void> {
-  if (isNobodys(client)) return;
-  if (lossOf(client) === undefined && isQuiet(client)) await endClient(client);
-  else destroyClient(client);
 }

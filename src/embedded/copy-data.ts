@@ -3,11 +3,23 @@ import { readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { withSession } from './ask.ts';
+import type { Binaries } from './binaries.ts';
 import type { EmbeddedConnection } from './connection.ts';
 import { DataDirectory, ENVIRONMENT } from './data-directory.ts';
 import { identityFor, type ServerUser } from './server-user.ts';
 
 const run = promisify(execFile);
+
+/** The first version whose low-level backup has the functions' names of today. */
+const LOW_LEVEL_BACKUP = 15;
+
+/** Whether a server's data can be copied while it runs. @param connection - `undefined` when it can't be asked */
+export function canCopyRunning(
+  { version }: Binaries,
+  connection: EmbeddedConnection | undefined,
+): connection is EmbeddedConnection {
+  return version >= LOW_LEVEL_BACKUP && connection !== undefined;
+}
 
 /** Copies the data of a server that is stopped, for a standby. */
 export async function copyCold(

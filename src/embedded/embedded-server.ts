@@ -1,35 +1,23 @@
 import { join } from 'node:path';
 import { sleep } from '../internal/sleep.ts';
 import { receives, takesWrites } from './ask.ts';
-import type { Binaries } from './binaries.ts';
 import type { EmbeddedConnection } from './connection.ts';
-import { copyCold, copyRunning } from './copy-data.ts';
+import { canCopyRunning, copyCold, copyRunning } from './copy-data.ts';
 import { type DataDirectory, type ServerFacts, SUPERUSER } from './data-directory.ts';
 import { EmbeddedServerError } from './errors.ts';
 import { claim, clearFormerServer } from './former-server.ts';
 import { freePort, isFree } from './free-port.ts';
-import type { Guard } from './guard.ts';
-import type { ResolvedEmbeddedOptions } from './options.ts';
 import { type ServerRun, serverError, untilTrue } from './patience.ts';
-import { Postmaster } from './postmaster.ts';
-import { readPostmasterFile } from './postmaster-file.ts';
-import type { ServerUser } from './server-user.ts';
-import { isOff, settingsFor } from './settings.ts';
+import { type LaunchParts, launch, untilReady } from './server-launch.ts';
+import { isOff } from './settings.ts';
 
 /** `fast` ends sessions, `smart` waits for them to end, `immediate` is a crash that recovers at the next start. */
 export type StopMode = 'smart' | 'fast' | 'immediate';
 
 const STOP_SIGNAL = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const;
 
-/** The first version whose data can be copied while it runs, by the functions' names of today. */
-const ONLINE_BACKUP = 15;
-
 /** What all servers of one {@link startEmbedded} share. @internal */
-export interface ServerParts {
-  readonly binaries: Binaries;
-  readonly user: ServerUser | undefined;
-  readonly options: ResolvedEmbeddedOptions;
-  readonly guard: Guard;
+export interface ServerParts extends LaunchParts {
   /** A free name for a standby of the server. */
   standbyName(of: string): Promise<string>;
   /** Puts a standby among the servers that are stopped together. */
@@ -205,34 +193,19 @@ export class EmbeddedServer {
   }
 
   async #attempt(): Promise<ServerRun> {
-    const { binaries, user, options, guard } = this.#parts;
-    await this.#directory.configure({
-      ...settingsFor(binaries.version),
-      ...options.settings,
-      ...(this.#primary !== undefined && { primary_conninfo: this.#conninfo(this.#primary.connection) }),
-      port: this.port,
-    });
-    const logStart = await this.#directory.logSize();
-    const postmaster = await Postmaster.start(binaries.postgres, this.#directory, user, guard);
-    const run = { directory: this.#directory, postmaster, logStart };
+    const { timeoutMs, signal } = this.#parts.options;
+    const follows = this.#primary && { name: this.name, primary: this.#primary.connection };
+    const run = await launch(this.#directory, this.#parts, { port: this.port, follows });
     this.#run = run;
-    const enough = this.#isBlind ? ['ready', 'standby'] : ['ready'];
-    // `pg_ctl -w` waits in the same way; the line "ready to accept connections" in the log comes later or never.
-    const ready = async (): Promise<boolean> => {
-      const file = await readPostmasterFile(this.dataDirectory);
-      return file?.pid === postmaster.pid && enough.includes(file.status);
-    };
-    const signal = this.#hasRun ? undefined : options.signal;
-    await untilTrue(ready, run, 'did not start', { timeoutMs: options.timeoutMs, signal });
+    await untilReady(run, { blind: this.#isBlind, timeoutMs, signal: this.#hasRun ? undefined : signal });
     return run;
   }
 
   async #copy(name: string): Promise<DataDirectory> {
     const { running } = this;
     const { user, binaries } = this.#parts;
-    if (running && binaries.version >= ONLINE_BACKUP && !(this.#isBlind && this.#primary !== undefined)) {
-      return copyRunning(this.#directory, name, { user, connection: this.connection });
-    }
+    const connection = running && !(this.#isBlind && this.#primary !== undefined) ? this.connection : undefined;
+    if (canCopyRunning(binaries, connection)) return copyRunning(this.#directory, name, { user, connection });
     await this.#stop('fast');
     const copy = await copyCold(this.#directory, name, user);
     if (running) await this.#start();
@@ -252,10 +225,6 @@ export class EmbeddedServer {
   /** A standby that can't be read, so nothing can be asked of it. */
   get #isBlind(): boolean {
     return isOff(this.#parts.options.settings.hot_standby);
-  }
-
-  #conninfo({ host, port, user, password }: EmbeddedConnection): string {
-    return `host=${host} port=${port} user=${user} password=${password} application_name=${this.name}`;
   }
 
   #remember(): Promise<void> {

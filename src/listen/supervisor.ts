@@ -4,10 +4,10 @@ import { Releasers } from '../internal/releasers.ts';
 import { TypedEmitter } from '../internal/typed-emitter.ts';
 import { Alarm } from './alarm.ts';
 import { Component } from './component.ts';
-import { deferred } from './deferred.ts';
 import type { ErrorDecision } from './error-strategy.ts';
 import { InvalidConfigurationError, LeaseLostError } from './errors.ts';
 import { FileWatch } from './file-watch.ts';
+import { fitRole, HubNews } from './fit-role.ts';
 import { NotificationHub } from './hub.ts';
 import { LeaderLease } from './leader-lease.ts';
 import { Life } from './life.ts';
@@ -23,7 +23,7 @@ import {
   resolveSupervisorOptions,
   type SupervisorOptions,
 } from './supervisor-options.ts';
-import type { SupervisorEvents, SupervisorStatus } from './supervisor-status.ts';
+import { type SupervisorEvents, type SupervisorStatus, statusOf } from './supervisor-status.ts';
 
 const CONTINUES: ErrorDecision = { handled: true, action: 'continue' };
 
@@ -51,8 +51,7 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
   readonly #lease: LeaderLease | undefined;
   readonly #watch: FileWatch | undefined;
   readonly #role = new RoleProcedure(() => this.#fitRole());
-  #hubChange: StateChange | undefined;
-  #hubChanged = deferred();
+  readonly #news = new HubNews();
   readonly #life = new Life();
   readonly #lookAgain = new Alarm(() => void this.#lookAtProcessors());
   #started = false;
@@ -167,20 +166,7 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
   }
 
   status(): SupervisorStatus {
-    const processors = this.#processors.status;
-    const sum = (field: 'runs' | 'dropped'): number => processors.reduce((total, one) => total + one[field], 0);
-    const lease = this.#lease;
-    return {
-      ...this.#hub.status(),
-      state: this.#life.state,
-      channels: this.#listeners.channels,
-      reason: this.#life.reason,
-      since: this.#life.since,
-      runs: sum('runs'),
-      dropped: sum('dropped'),
-      processors,
-      leader: lease && { name: lease.name, leading: lease.leading, epoch: lease.epoch },
-    };
+    return statusOf(this.#hub, this.#life, this.#listeners, this.#processors, this.#lease);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -191,45 +177,26 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
   async #fitRole(): Promise<void> {
     if (this.#isEnding) return;
     try {
-      await this.#startOrStop();
+      await fitRole({
+        hub: this.#hub,
+        news: this.#news,
+        lease: this.#lease,
+        processors: this.#processors,
+        listeners: this.#listeners,
+        life: this.#life,
+        graceMs: this.#options.graceMs,
+      });
     } catch (error) {
       this.#tell('supervisor', error, CONTINUES);
       this.#lookAgain.within(1_000);
     }
   }
 
-  /** Makes what runs fit what the server is. */
-  async #startOrStop(): Promise<void> {
-    const { state } = this.#hub;
-    const led = this.#lease === undefined || this.#lease.leading;
-    if (state === 'listening' && led) {
-      this.#processors.start();
-      // The session may be lost before they listen; the next run of the procedure starts them then.
-      await Promise.race([this.#listeners.start(), this.#hubChanged.promise]);
-      if (this.#hub.state === 'listening') this.#life.change('listening', `on ${this.#hub.status().host}`);
-    } else if (state === 'connecting') {
-      // A lost session is most often back in a moment; what runs may go on meanwhile.
-      this.#life.change('connecting', this.#hubChange?.reason ?? '');
-    } else {
-      await this.#listeners.stop();
-      await this.#processors.stop(this.#options.graceMs);
-      if (state !== 'listening') this.#life.change(state, this.#hubChange?.reason ?? '', this.#hubDetails);
-      else this.#life.change('standby', `${this.#lease?.leader ?? 'nobody yet'} leads`);
-    }
-  }
-
   #onHubState(change: StateChange): void {
-    this.#hubChange = change;
-    this.#hubChanged.resolve();
-    this.#hubChanged = deferred();
+    this.#news.take(change);
     const { to, error, reason } = change;
     if (to === 'stopped' && !this.#isEnding) this.#fail(error ?? new ClosedError(reason));
     void this.#role.request();
-  }
-
-  get #hubDetails(): Pick<StateChange, 'error' | 'nextRetryAt'> {
-    const { error, nextRetryAt } = this.#hubChange ?? {};
-    return { ...(error !== undefined && { error }), nextRetryAt };
   }
 
   /** A file of a failover came or went. */

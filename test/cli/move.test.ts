@@ -43,7 +43,7 @@ test('shards move by commands: dry run, progress, list, finish, back, with exit 
   }
   expect((await run('move', '1', '--to', 'server2')).stderr).toMatch(/for one shard write '1-2'/);
   const refused = await run('move', '1-3', '--to', 'server2', '--dry-run');
-  expect(refused).toMatchObject({ exitCode: 1, stderr: 'shards 1, 2\n' });
+  expect(refused).toMatchObject({ exitCode: 1, stderr: 'shards: 1 2\n' });
   expect(refused.stdout).toMatch(/2 +server1 +server2 +nobody but its owner may use shard0002/);
   const plan = await run('move', '1-3', '--to', 'server2', '--dry-run', '--accept-stale-reads', '--json');
   expect(plan).toMatchObject({ exitCode: 0 });

@@ -5,8 +5,8 @@ import { linkSignals } from '../link-signals.ts';
 import { throwIfAborted } from '../sleep.ts';
 import { TypedEmitter } from '../typed-emitter.ts';
 import { connectionError } from './connection-error.ts';
-import { classifyError } from './error-class.ts';
-import { askSession, type HostReport } from './host-report.ts';
+import { classifyError, mayHaveMoved } from './error-class.ts';
+import type { HostReport } from './host-report.ts';
 import type { HostAddress } from './hosts.ts';
 import { LiveSessions } from './live-sessions.ts';
 import { Locator, type LocatorEvents } from './locator.ts';
@@ -14,8 +14,9 @@ import { EndpointPool, type EndpointPoolOptions } from './pool.ts';
 import { type ResolvedSettings, resolveSettings } from './resolve.ts';
 import { RoleCheck } from './role-check.ts';
 import { factsOf, openSession, type SessionHooks, setPipeline, watchSession } from './session.ts';
+import { hasRole } from './session-role.ts';
 import type { ConnectionSettings } from './settings.ts';
-import { retryWithin, withinLimit } from './waiting.ts';
+import { retryWithin } from './waiting.ts';
 
 /** How one session is asked for. */
 export interface EndpointConnectOptions {
@@ -159,7 +160,7 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
         return client;
       } catch (error) {
         throwIfAborted(signal, `connecting to ${this.label}`);
-        if (again || this.#onlyHost || !this.#mayHaveMoved(error)) throw this.explain(error);
+        if (again || this.#onlyHost || !mayHaveMoved(error)) throw this.explain(error);
         this.#locator.doubt();
       }
     }
@@ -194,7 +195,7 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
   async admit(client: pg.Client): Promise<void> {
     const host = factsOf(client)?.host;
     if (host === undefined) throw new Error('admit: the session was not opened by this endpoint');
-    if (!(await this.#hasRole(client, host))) {
+    if (!(await hasRole(client, this.#settings, { pooled: this.#locator.current?.pooled === true }))) {
       destroyClient(client);
       this.#locator.doubt();
       const { targetRole } = this.#settings;
@@ -212,22 +213,6 @@ export class Endpoint extends TypedEmitter<EndpointEvents> {
   /** @internal */
   explain(error: unknown): Error {
     return connectionError(error, this.label, { connectedBefore: this.#connectedBefore });
-  }
-
-  async #hasRole(client: pg.Client, host: HostAddress): Promise<boolean> {
-    const { targetRole, connectTimeoutMs } = this.#settings;
-    if (targetRole === 'any' || targetRole === 'prefer-standby') return true;
-    const reported = factsOf(client)?.inHotStandby;
-    // A pooler hands out the reports of whichever server session it opened first.
-    if (reported !== undefined && !this.#locator.current?.pooled) return reported === (targetRole === 'standby');
-    const { role } = await withinLimit(client, connectTimeoutMs, () => askSession(client, host));
-    return role === targetRole;
-  }
-
-  #mayHaveMoved(error: unknown): boolean {
-    if (error instanceof ServerUnavailableError) return true;
-    const kind = classifyError(error);
-    return kind !== 'config' && kind !== 'retry';
   }
 
   /**

@@ -1,3 +1,4 @@
+import { ServerUnavailableError } from '../../errors.ts';
 import { SQLSTATE, sqlStateOf } from '../sqlstate.ts';
 
 /**
@@ -79,6 +80,13 @@ export function classifyError(error: unknown): ErrorClass {
   const routine: unknown = (error as { routine?: unknown }).routine;
   if (state === FEATURE_NOT_SUPPORTED && READ_WRITE_CHECKS.includes(String(routine))) return 'role';
   return found ?? 'other';
+}
+
+/** Whether a session that could not be opened leaves it in doubt that its host has the role. */
+export function mayHaveMoved(error: unknown): boolean {
+  if (error instanceof ServerUnavailableError) return true;
+  const kind = classifyError(error);
+  return kind !== 'config' && kind !== 'retry';
 }
 
 function classifyWithoutState(error: Error): ErrorClass {
