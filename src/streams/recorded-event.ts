@@ -40,6 +40,7 @@ export class RecordedEvent {
   readonly retryCount: number;
   readonly #row: EventRow;
   readonly #epoch: number;
+  #givenOutAs: unknown;
 
   /** @internal */
   constructor(
@@ -110,6 +111,16 @@ export class RecordedEvent {
         { stream: this.stream, cause },
       );
     }
+  }
+
+  /** What a persistent subscription keeps with an event it has given out. @internal */
+  get givenOutAs(): unknown {
+    return this.#givenOutAs;
+  }
+
+  /** @internal */
+  set givenOutAs(delivery: unknown) {
+    this.#givenOutAs = delivery;
   }
 
   /** The same event, reached by a link. @internal */

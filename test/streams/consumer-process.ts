@@ -1,4 +1,5 @@
-// A process that works off a group until it is killed: prints each event's body, acknowledges it, dies hard on request.
+// A process that works off a group until it is killed: prints each event's body, acknowledges it once that is out of the
+// process, dies hard on request.
 // Arguments: connection as JSON, group, source, body that kills ('-' for none).
 import process from 'node:process';
 import { Datastore } from '../../src/core/index.ts';
@@ -11,6 +12,6 @@ const sub = await store.connectSubscription(group!, source!, { label: 'child', m
 process.stdout.write('ready\n');
 for await (const event of sub.events) {
   if (String(event.json()) === deadly) process.kill(process.pid, 'SIGKILL');
-  process.stdout.write(`${event.json()}\n`);
+  await new Promise((resolve) => process.stdout.write(`${event.json()}\n`, resolve));
   await sub.ack(event);
 }

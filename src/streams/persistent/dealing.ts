@@ -11,7 +11,9 @@ export class Dealing {
   readonly #onOverdue: (delivery: Delivery) => void;
   readonly #inHand = new Set<Delivery>();
   readonly #asking: Asking[] = [];
+  /** What waits to be dealt out, from `#first` on: taking from the front of a long array moves all of it. */
   #ready: Delivery[] = [];
+  #first = 0;
   #over: { readonly error?: unknown } | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -30,7 +32,7 @@ export class Dealing {
   }
 
   get ready(): number {
-    return this.#ready.length;
+    return this.#ready.length - this.#first;
   }
 
   get over(): boolean {
@@ -39,21 +41,29 @@ export class Dealing {
 
   /** @param first - before all that waits: they waited for a retry */
   add(deliveries: readonly Delivery[], first: boolean): void {
-    if (first) this.#ready = [...deliveries, ...this.#ready];
+    if (first) this.#replace([...deliveries, ...this.#waiting]);
     else for (const delivery of deliveries) this.#ready.push(delivery);
     this.#deal();
   }
 
   /** Takes back what was not dealt out yet. */
   withdraw(of: (delivery: Delivery) => boolean): Delivery[] {
-    const withdrawn = this.#ready.filter(of);
-    if (withdrawn.length > 0) this.#ready = this.#ready.filter((delivery) => !of(delivery));
+    const withdrawn = this.#waiting.filter(of);
+    if (withdrawn.length > 0) this.#replace(this.#waiting.filter((delivery) => !of(delivery)));
     return withdrawn;
   }
 
   /** No longer in hand: settled, or somebody else's by now. */
   drop(delivery: Delivery): void {
     if (this.#inHand.delete(delivery)) this.#deal();
+  }
+
+  /** The next event, when one may be dealt out at once. */
+  take(): Delivery | undefined {
+    if (this.#over !== undefined || this.#asking.length > 0 || this.#inHand.size >= this.#maxInFlight) return undefined;
+    const delivery = this.#pick();
+    if (delivery !== undefined) this.#hand(delivery);
+    return delivery;
   }
 
   next(): Promise<IteratorResult<Delivery>> {
@@ -68,29 +78,50 @@ export class Dealing {
   end(error?: unknown): void {
     if (this.#over !== undefined) return;
     this.#over = error === undefined ? {} : { error };
-    this.#ready = [];
+    this.#replace([]);
     clearTimeout(this.#timer);
     this.#finish();
   }
 
   #deal(): void {
-    while (this.#asking.length > 0 && this.#ready.length > 0 && this.#inHand.size < this.#maxInFlight) {
-      const delivery = this.#take();
+    while (this.#asking.length > 0 && this.#inHand.size < this.#maxInFlight) {
+      const delivery = this.#pick();
       if (delivery === undefined) return;
-      delivery.state = 'handed';
-      delivery.handedAt = performance.now();
-      this.#inHand.add(delivery);
-      this.#timer ??= this.#watch(delivery);
-      delivery.owner.dealt();
-      this.#asking.shift()!.resolve({ done: false, value: delivery });
+      const { resolve } = this.#asking.shift()!;
+      this.#hand(delivery);
+      resolve({ done: false, value: delivery });
     }
   }
 
-  /** The first event that may be dealt out now. */
-  #take(): Delivery | undefined {
-    const place = this.#ready.findIndex((delivery) => delivery.owner.mayDeal(delivery));
-    if (place < 0) return undefined;
-    return place === 0 ? this.#ready.shift() : this.#ready.splice(place, 1)[0];
+  #hand(delivery: Delivery): void {
+    delivery.state = 'handed';
+    delivery.handedAt = performance.now();
+    this.#inHand.add(delivery);
+    this.#timer ??= this.#watch(delivery);
+    delivery.owner.dealt();
+  }
+
+  /** Takes the first event that may be dealt out now. */
+  #pick(): Delivery | undefined {
+    for (let place = this.#first; place < this.#ready.length; place++) {
+      const delivery = this.#ready[place]!;
+      if (!delivery.owner.mayDeal(delivery)) continue;
+      if (place > this.#first) this.#ready.splice(place, 1);
+      else this.#first += 1;
+      if (this.#first === this.#ready.length) this.#replace([]);
+      else if (this.#first > 1_000 && this.#first * 2 > this.#ready.length) this.#replace(this.#waiting);
+      return delivery;
+    }
+    return undefined;
+  }
+
+  get #waiting(): Delivery[] {
+    return this.#ready.slice(this.#first);
+  }
+
+  #replace(ready: Delivery[]): void {
+    this.#ready = ready;
+    this.#first = 0;
   }
 
   #finish(): void {

@@ -1,6 +1,6 @@
 import type { Cursor, Datastore } from '../../core/index.ts';
 import { BadRequestError, ForeignEventError } from '../errors.ts';
-import type { RecordedEvent } from '../recorded-event.ts';
+import { RecordedEvent } from '../recorded-event.ts';
 import type { Dealer } from './dealer.ts';
 import { Dealing } from './dealing.ts';
 import type { Delivery } from './delivery.ts';
@@ -58,7 +58,6 @@ export class PersistentSubscription {
   readonly #datastore: Datastore;
   readonly #facts: PersistentSubscriptionFacts;
   readonly #dealing: Dealing;
-  readonly #deliveries = new WeakMap<RecordedEvent, Delivery>();
   #consumers: readonly ShardConsumer[] = [];
   #previous: RecordedEvent | undefined;
   #lastEventNumber: bigint | undefined;
@@ -82,15 +81,12 @@ export class PersistentSubscription {
   /** The next event. Waits while `maxInFlight` are in hand. */
   async next(): Promise<IteratorResult<RecordedEvent>> {
     if (this.#facts.autoAck && this.#previous !== undefined) await this.ack(this.#previous);
+    const ready = this.#dealing.take();
+    if (ready !== undefined) return { done: false, value: this.#giveOut(ready) };
     const asked = this.#dealing.next();
     if (this.#dealing.asking) for (const consumer of this.#consumers) consumer.asked();
     const result = await asked;
-    if (result.done) return result;
-    const { event } = result.value;
-    this.#deliveries.set(event, result.value);
-    this.#previous = event;
-    this.#lastEventNumber = event.receivedEvent.eventNumber;
-    return { done: false, value: event };
+    return result.done ? result : { done: false, value: this.#giveOut(result.value) };
   }
 
   /** Leaving the loop closes the subscription: what is in hand goes back, uncounted. */
@@ -242,9 +238,18 @@ export class PersistentSubscription {
     return delivery.state === 'handed' && !this.#dealing.over ? delivery : undefined;
   }
 
+  #giveOut(delivery: Delivery): RecordedEvent {
+    const { event } = delivery;
+    delivery.givenBy = this;
+    event.givenOutAs = delivery;
+    this.#previous = event;
+    this.#lastEventNumber = event.receivedEvent.eventNumber;
+    return event;
+  }
+
   #delivery(event: RecordedEvent): Delivery {
-    const delivery = this.#deliveries.get(event);
-    if (delivery !== undefined) return delivery;
+    const delivery = event instanceof RecordedEvent ? (event.givenOutAs as Delivery | undefined) : undefined;
+    if (delivery?.givenBy === this) return delivery;
     throw new ForeignEventError(
       `this event was not given out by the subscription ${JSON.stringify(this.name)} of ${JSON.stringify(this.source)}; pass the event itself, as it came`,
       { stream: this.source },

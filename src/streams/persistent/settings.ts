@@ -31,9 +31,14 @@ export interface PersistentSettings {
   readonly bufferSize?: number | undefined;
   /** What was settled is written down after so long at the latest. @default 100 */
   readonly checkpointAfterMs?: number | undefined;
-  /** … and at once, when it is so many events and nothing is being written. @default 10 */
+  /**
+   * … and sooner, when it is so many events: at once, or on a busy consumer after a rest of 20 ms at most. @default 10
+   */
   readonly checkpointMinCount?: number | undefined;
-  /** No more is dealt out while so many are settled behind one that is not. @default 1000 */
+  /**
+   * … without that rest, when it is so many. No more is read of a slice while so many of its events wait, or are settled
+   * behind one that is not. @default 1000
+   */
   readonly checkpointMaxCount?: number | undefined;
   /** A consumer that gave no sign of life for so long counts as dead, and its events go to others. @default 5000 */
   readonly leaseMs?: number | undefined;

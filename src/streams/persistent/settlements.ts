@@ -15,12 +15,20 @@ export interface Written {
 /** The position of a slice in which nothing happens is written down so often. */
 const IDLE_SAVE_MS = 1_000;
 
+/**
+ * After writing down what was acknowledged this rests so many times as long as that took, and no longer than
+ * {@link MAX_REST_MS}: on a busy consumer fewer and larger steps leave more to everybody else. Not when
+ * `checkpointMaxCount` have come meanwhile: that many would come twice if it died now.
+ */
+const REST = 3;
+const MAX_REST_MS = 20;
+
 /** An event that waited for a retry and is done with. */
 type Finished = Pick<Delivery, 'position' | 'key' | 'state'>;
 
 /**
- * Gathers what one consumer settles in one shard, and writes it down: at once when there is enough of it and nothing is
- * being written, else after `checkpointAfterMs`. One step is under way at a time; what comes meanwhile goes with the next.
+ * Gathers what one consumer settles in one shard, and writes it down: when there is enough of it, at once or after a rest,
+ * else after `checkpointAfterMs`. One step is under way at a time; what comes meanwhile goes with the next.
  */
 export class Settlements {
   readonly #sql: GroupSql;
@@ -35,6 +43,7 @@ export class Settlements {
   #count = 0;
   #writing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #rest: NodeJS.Timeout | undefined;
   #planned = false;
 
   constructor(
@@ -63,8 +72,15 @@ export class Settlements {
   /** An event of a slice is done with: the slice's position says so. */
   acked(): void {
     this.#count += 1;
-    if (this.#count >= this.#settings().checkpointMinCount) this.#plan();
-    else this.#later();
+    if (this.#planned || this.#writing !== undefined) return;
+    const { checkpointMinCount, checkpointMaxCount } = this.#settings();
+    if (this.#rest !== undefined) {
+      if (this.#count >= checkpointMaxCount) this.#plan();
+    } else if (this.#count >= checkpointMinCount) {
+      this.#plan();
+    } else {
+      this.#later();
+    }
   }
 
   /** The position moved on without an event: it is worth writing down now and then. */
@@ -100,7 +116,9 @@ export class Settlements {
 
   stop(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#rest);
     this.#timer = undefined;
+    this.#rest = undefined;
   }
 
   #plan(): void {
@@ -120,6 +138,17 @@ export class Settlements {
       // A slice in which nothing happens had to wait: look again.
       if (this.#writing === undefined && this.#behind()) this.#later();
     }, this.#settings().checkpointAfterMs);
+  }
+
+  #pause(tookMs: number): void {
+    this.#rest = setTimeout(
+      () => {
+        this.#rest = undefined;
+        if (this.#count >= this.#settings().checkpointMinCount) this.#plan();
+        else if (this.#count > 0) this.#later();
+      },
+      Math.min(tookMs * REST, MAX_REST_MS, this.#settings().checkpointAfterMs),
+    );
   }
 
   #behind(): boolean {
@@ -160,9 +189,8 @@ export class Settlements {
         for (const [delivery] of [...retries, ...parks]) if (delivery.state === 'leaving') delivery.state = 'done';
         for (const delivery of finished) delivery.state = 'done';
         this.#onWritten({ settlement, finished, lost });
-        if (!this.idle) this.#plan();
-        else if (this.#count >= this.#settings().checkpointMinCount) this.#plan();
-        else if (this.#count > 0) this.#later();
+        if (this.idle) this.#pause(performance.now() - started);
+        else this.#plan();
       },
       (error: unknown) => {
         this.#writing = undefined;
