@@ -1,6 +1,6 @@
 import { AbortedError, InvalidArgumentError } from '../errors.ts';
 import type { Cursor, TransactionOptions } from './cursor.ts';
-import type { Datastore, Waiting } from './datastore.ts';
+import type { Datastore } from './datastore.ts';
 import type { RemoveOptions, UpdateOptions } from './entities.ts';
 import { checkedKey } from './entities.ts';
 import type { Body, Entity } from './entity.ts';
@@ -8,6 +8,7 @@ import type { Key } from './key.ts';
 import { lsnOf, type Replica } from './replica.ts';
 import type { Server } from './server.ts';
 import type { Servers } from './servers.ts';
+import type { Waiting } from './waiting.ts';
 import { WriteToken } from './write-token.ts';
 
 /**

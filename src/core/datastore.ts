@@ -8,10 +8,10 @@ import type { Cursor, TransactionOptions } from './cursor.ts';
 import { Entities, type RemoveOptions, type UpdateOptions } from './entities.ts';
 import type { Body, Entity } from './entity.ts';
 import { type FindOptions, type ScanOptions, scanEntities } from './entity-scan.ts';
-import { ConnectionNotLentError } from './errors.ts';
 import { type FanOutOptions, type FanOutResult, fanOut } from './fan-out.ts';
 import { Key } from './key.ts';
 import type { FieldCodecs, Kind } from './kind.ts';
+import { LentCursors } from './lent-cursors.ts';
 import { type DatastoreOptions, type ResolvedDatastoreOptions, resolveDatastoreOptions } from './options.ts';
 import { Repository } from './repository.ts';
 import { shardFor } from './routing.ts';
@@ -24,11 +24,7 @@ import { ShardPool } from './shard-pool.ts';
 import { Table, type TableOptions } from './table.ts';
 import { TableShards } from './table-shards.ts';
 import { transact } from './transact.ts';
-
-/** Ends a wait; the statement itself, once sent, is not undone. */
-export interface Waiting {
-  readonly signal?: AbortSignal | undefined;
-}
+import type { Waiting } from './waiting.ts';
 
 /**
  * A datastore spread over many Postgres servers: logical shards, each a schema, placed in ranges on the servers.
@@ -50,7 +46,7 @@ export interface Waiting {
 export class Datastore<Database extends object = Record<string, Record<string, unknown>>> {
   readonly #source: ShardMapSource;
   readonly #options: ResolvedDatastoreOptions;
-  readonly #lent = new Map<Cursor, Server>();
+  readonly #lent = new LentCursors();
   #servers: Servers;
   #entities: Entities;
   #closed: Promise<void> | undefined;
@@ -159,10 +155,7 @@ export class Datastore<Database extends object = Record<string, Record<string, u
    */
   async getConnection(shardId: number, { signal }: Waiting = {}): Promise<Cursor> {
     this.#open();
-    const server = this.#servers.of(shardId);
-    const cursor = await server.lend(shardId, signal);
-    this.#lent.set(cursor, server);
-    return cursor;
+    return this.#lent.lend(this.#servers, shardId, signal);
   }
 
   /**
@@ -172,13 +165,7 @@ export class Datastore<Database extends object = Record<string, Record<string, u
    * @throws ConnectionNotLentError when it was given back already, or was never lent by this Datastore
    */
   async putConnection(connection: Cursor, { broken = false }: { broken?: boolean } = {}): Promise<void> {
-    const server = this.#lent.get(connection);
-    if (server === undefined) {
-      throw new ConnectionNotLentError('this connection is not lent by this datastore; was it given back already?');
-    }
-    this.#lent.delete(connection);
-    if (broken) await server.pool.discard(connection.revoke());
-    else await server.pool.release(connection.revoke());
+    return this.#lent.takeBack(connection, { broken });
   }
 
   /**
@@ -190,16 +177,9 @@ export class Datastore<Database extends object = Record<string, Record<string, u
    * const rows = await db.withCursor(5, async (cursor) => (await cursor.query('select * from orders')).rows);
    * ```
    */
-  async withCursor<T>(shardId: number, fn: (cursor: Cursor) => Promise<T>, waiting: Waiting = {}): Promise<T> {
-    const { epoch } = this.map;
-    const cursor = await this.getConnection(shardId, waiting);
-    try {
-      return await fn(cursor);
-    } catch (error) {
-      throw await this.#servers.explain(shardId, epoch, error);
-    } finally {
-      if (this.#lent.has(cursor)) await this.putConnection(cursor);
-    }
+  async withCursor<T>(shardId: number, fn: (cursor: Cursor) => Promise<T>, { signal }: Waiting = {}): Promise<T> {
+    this.#open();
+    return this.#lent.during(this.#servers, shardId, signal, fn);
   }
 
   /**

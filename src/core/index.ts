@@ -7,7 +7,7 @@ export type { OrderBy } from './column-order.ts';
 export type { Combination } from './combine.ts';
 export { type ConnectionEntry, shardMapOf } from './connection-entry.ts';
 export type { Cursor, TransactionOptions } from './cursor.ts';
-export { Datastore, type Waiting } from './datastore.ts';
+export { Datastore } from './datastore.ts';
 export type { RemoveOptions, UpdateOptions } from './entities.ts';
 export type { Body, Entity } from './entity.ts';
 export type { FindOptions, ScanOptions } from './entity-scan.ts';
@@ -77,3 +77,4 @@ export {
   shardsOf,
 } from './shard-range.ts';
 export type { RowChangeOptions, RowRef, Table, TableOptions } from './table.ts';
+export type { Waiting } from './waiting.ts';

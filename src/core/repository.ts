@@ -4,6 +4,7 @@ import type { FindOptions } from './entity-scan.ts';
 import { InvalidBodyError } from './errors.ts';
 import type { Key } from './key.ts';
 import type { BodyChanges, BodyInput, BodyMatch, BodyOutput, FieldCodecs, Kind } from './kind.ts';
+import type { Waiting } from './waiting.ts';
 
 /** One entity of a kind. */
 export interface TypedEntity<Output> {
@@ -11,10 +12,6 @@ export interface TypedEntity<Output> {
   readonly body: Output;
   /** When it was last written, by its server's clock, to the millisecond. */
   readonly updated: Date;
-}
-
-interface Waiting {
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface RepositoryFindOptions<Fields extends FieldCodecs> extends Omit<FindOptions, 'kind' | 'contains'> {

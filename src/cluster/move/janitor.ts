@@ -1,6 +1,7 @@
 import { throwIfAborted } from '../../internal/sleep.ts';
+import { unsubscribe } from '../subscription.ts';
 import { removeTraces } from './clean-up.ts';
-import { dropSlots, unpublish, unsubscribe } from './links.ts';
+import { dropSlots, unpublish } from './links.ts';
 import { Mover } from './mover.ts';
 import { type MoveSetting, resolveMoveOptions } from './options.ts';
 import { type Party, Sessions } from './parties.ts';

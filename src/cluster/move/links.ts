@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { quoteIdentifier, quoteLiteral } from '../../internal/quote.ts';
 import { throwIfAborted } from '../../internal/sleep.ts';
+import { isSubscribed } from '../subscription.ts';
 import { conninfoOf } from './conninfo.ts';
 import type { SubscriptionIdentity } from './journal.ts';
 import { MARKER_TABLE } from './names.ts';
@@ -63,26 +64,6 @@ export async function subscribe(to: Party, from: Party, link: string, { copy }: 
 
 export async function enableSubscription({ client }: Party, link: string): Promise<void> {
   await client.query(`alter subscription ${quoteIdentifier(link)} enable`);
-}
-
-export async function isSubscribed(client: Client, link: string): Promise<boolean> {
-  const { rows } = await client.query(
-    `select from pg_subscription join pg_database on pg_database.oid = subdbid
-     where subname = $1 and datname = current_database()`,
-    [link],
-  );
-  return rows.length > 0;
-}
-
-/**
- * Drops a subscription without asking the other server, which may be away; its slots there are for {@link dropSlots}.
- */
-export async function unsubscribe(client: Client, link: string): Promise<void> {
-  if (!(await isSubscribed(client, link))) return;
-  const name = quoteIdentifier(link);
-  await client.query(`alter subscription ${name} disable`);
-  await client.query(`alter subscription ${name} set (slot_name = none)`);
-  await client.query(`drop subscription ${name}`);
 }
 
 /** What the slots of tables under copy carry in their names; `undefined` when the subscription is gone. */

@@ -1,4 +1,5 @@
 import { applySchema } from '../../internal/migrations.ts';
+import { isSubscribed } from '../subscription.ts';
 import { disarm } from './arm.ts';
 import { buildRest } from './build.ts';
 import { cleanUpAfterMove, cleanUpOnSource } from './clean-up.ts';
@@ -6,7 +7,7 @@ import { assertNotStalled, copyRows, publishShard } from './copy.ts';
 import { MovePreflightError, MoveStalledError, MoveStateError } from './errors.ts';
 import { flipMap, isShut, ownerOf, prepareShard } from './flip.ts';
 import { passGate } from './gate.ts';
-import { enableSubscription, isSubscribed } from './links.ts';
+import { enableSubscription } from './links.ts';
 import { Marker } from './marker.ts';
 import type { Moving, Passage } from './moving.ts';
 import { Opening } from './opening.ts';

@@ -1,4 +1,5 @@
-import { dropSlots, enableSubscription, ORIGIN_VERSION, subscribe, unpublish, unsubscribe } from './links.ts';
+import { unsubscribe } from '../subscription.ts';
+import { dropSlots, enableSubscription, ORIGIN_VERSION, subscribe, unpublish } from './links.ts';
 import type { Moving } from './moving.ts';
 import type { Party } from './parties.ts';
 

@@ -28,15 +28,6 @@ export async function slotExists(home: Client, link: string): Promise<boolean> {
   return (await home.query('select from pg_replication_slots where slot_name = $1', [link])).rows.length > 0;
 }
 
-export async function subscriptionExists(copy: Client, link: string): Promise<boolean> {
-  const { rows } = await copy.query(
-    `select from pg_subscription join pg_database on pg_database.oid = subdbid
-     where subname = $1 and datname = current_database()`,
-    [link],
-  );
-  return rows.length > 0;
-}
-
 /** Subscribes a copy; the slot is made apart, since that made by the subscription would wait for itself within a cluster. */
 export async function subscribe(
   home: Client,
@@ -53,15 +44,6 @@ export async function subscribe(
      publication ${quoteIdentifier(publicationName(schema))}
      with (create_slot = false, slot_name = ${quoteLiteral(link)}, copy_data = true)`,
   );
-}
-
-/** Ends a subscription without asking the home, which may be away or have lost the slot. */
-export async function unsubscribe(copy: Client, link: string): Promise<void> {
-  if (!(await subscriptionExists(copy, link))) return;
-  const name = quoteIdentifier(link);
-  await copy.query(`alter subscription ${name} disable`);
-  await copy.query(`alter subscription ${name} set (slot_name = none)`);
-  await copy.query(`drop subscription ${name}`);
 }
 
 /** Drops the slot of a copy; a sender that has not noticed its end is ended. */

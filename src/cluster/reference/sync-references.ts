@@ -9,16 +9,8 @@ import type { SqlFile } from '../../internal/sql-files.ts';
 import { conninfoOf } from '../move/conninfo.ts';
 import { onServer } from '../owners.ts';
 import { withShortLocks } from '../short-locks.ts';
-import {
-  copyStates,
-  dropSlot,
-  linkName,
-  publishTables,
-  slotExists,
-  subscribe,
-  subscriptionExists,
-  unsubscribe,
-} from './links.ts';
+import { isSubscribed, unsubscribe } from '../subscription.ts';
+import { copyStates, dropSlot, linkName, publishTables, slotExists, subscribe } from './links.ts';
 import {
   type ReferenceOptions,
   type ResolvedReferenceOptions,
@@ -166,7 +158,7 @@ async function link(
   const name = await linkName(home, schema, server);
   await assertNoOtherHome(copy, schema, name, server);
   await guard(copy, await tableNames(copy, schema), options.home, options);
-  const whole = (await subscriptionExists(copy, name)) && (await slotExists(home, name));
+  const whole = (await isSubscribed(copy, name)) && (await slotExists(home, name));
   if (whole) {
     await copy.query(`alter subscription ${quoteIdentifier(name)} refresh publication`);
   } else {
