@@ -3,9 +3,9 @@ import { loadavg } from 'node:os';
 import pg from 'pg';
 import { type MoveProgress, planDrain, runPlan, surveyShards } from 'pg-hypervault/cluster';
 import { startEmbedded } from 'pg-hypervault/embedded';
-import { median, type Result, rounded } from './support/result.ts';
+import { percentile, type Result, rounded, spread } from './support/result.ts';
 import { lostRows, makeCluster, makeTables, type ShardCluster } from './support/shard-cluster.ts';
-import { type Call, startShardLoad } from './support/shard-load.ts';
+import { startShardLoad, took } from './support/shard-load.ts';
 
 const SHARDS = Number(process.env.HYPERVAULT_BENCH_SHARDS ?? 256);
 const CALLERS = 32;
@@ -72,10 +72,10 @@ async function drain(cluster: ShardCluster): Promise<Result> {
     callers: CALLERS,
     restMs: REST_MS,
     unit: '×',
-    ours: rounded(at(during, 0.99) / at(before, 0.99)),
-    beforeMs: { p50: rounded(median(before)), p99: rounded(at(before, 0.99)), max: rounded(at(before, 1)) },
-    duringMs: { p50: rounded(median(during)), p99: rounded(at(during, 0.99)), max: rounded(at(during, 1)) },
-    pausesOfTheMoverMs: { p50: rounded(median(pauses)), p99: rounded(at(pauses, 0.99)), max: rounded(at(pauses, 1)) },
+    ours: rounded(percentile(during, 0.99) / percentile(before, 0.99)),
+    beforeMs: spread(before),
+    duringMs: spread(during),
+    pausesOfTheMoverMs: spread(pauses),
     shardsPerSecond: rounded((SHARDS * 1_000) / (to - from)),
     processorMsOfTheMoverEach: rounded((used.user + used.system) / 1_000 / SHARDS),
     secondsOfAMove: await secondsOfSteps(cluster),
@@ -103,13 +103,6 @@ async function secondsOfSteps({ setting }: ShardCluster): Promise<Record<string,
   );
   await client.end();
   return Object.fromEntries(rows.map(({ step, seconds }) => [step, rounded(seconds)]));
-}
-
-const took = (calls: readonly Call[]): number[] => calls.map(([, ms]) => ms);
-
-function at(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -16,6 +16,17 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
 }
 
+/** The value that this share of them does not pass. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+}
+
+export function spread(values: readonly number[]): Record<'p50' | 'p95' | 'p99' | 'max', number> {
+  const of = (share: number): number => rounded(percentile(values, share));
+  return { p50: rounded(median(values)), p95: of(0.95), p99: of(0.99), max: of(1) };
+}
+
 /** Three digits tell enough; more would pretend. */
 export function rounded(value: number): number {
   return Number(value.toPrecision(3));

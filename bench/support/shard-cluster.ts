@@ -6,6 +6,7 @@ import pg from 'pg';
 import { type ShardMap, shardMapOf } from 'pg-hypervault';
 import { initCluster, type MoveSetting, migrate } from 'pg-hypervault/cluster';
 import type { Embedded } from 'pg-hypervault/embedded';
+import { rounded } from './result.ts';
 import type { ShardLoadReport } from './shard-load.ts';
 
 export interface ShardCluster {
@@ -13,6 +14,7 @@ export interface ShardCluster {
   /** As it was at first. */
   readonly map: ShardMap;
   readonly connections: Readonly<Record<string, pg.ClientConfig & { host: string; port: number; password: string }>>;
+  /** On one of the servers, or in the database `control`. */
   query(server: string, text: string): Promise<pg.QueryResult>;
 }
 
@@ -22,8 +24,9 @@ export async function makeCluster(
   shards: Readonly<Record<string, string>>,
 ): Promise<ShardCluster> {
   const connections = Object.fromEntries(servers.map(({ connection }, n) => [`db${n + 1}`, connection]));
+  const control = { ...connections.db1!, database: 'control' };
   const query = async (server: string, text: string): Promise<pg.QueryResult> => {
-    const client = new pg.Client(connections[server]);
+    const client = new pg.Client(server === 'control' ? control : connections[server]);
     await client.connect();
     try {
       return await client.query(text);
@@ -32,7 +35,6 @@ export async function makeCluster(
     }
   };
   await query('db1', 'create database control');
-  const control = { ...connections.db1!, database: 'control' };
   const entries = Object.entries(shards).map(([name, ranges]) => ({ ...connections[name]!, name, shards: ranges }));
   await initCluster(entries, control);
   return { setting: { control, servers: connections }, connections, map: shardMapOf(entries), query };
@@ -83,6 +85,29 @@ export async function lostRows(
     missing += rows[0]!.n as number;
   }
   return missing;
+}
+
+/** When the parts of a pause were over, in ms since its beginning, by the journal: the median, and those of the longest. */
+export async function pauseParts(
+  { query }: ShardCluster,
+  since: Date,
+): Promise<Record<'p50' | 'ofTheLongest', Record<string, number>>> {
+  const { rows } = await query(
+    'control',
+    `select
+       part as name,
+       percentile_cont(0.5) within group (order by ms::float8) as p50,
+       (array_agg(ms::float8 order by (detail->>'pauseMs')::float8 desc))[1] as longest
+     from hypervault.move_steps
+     cross join jsonb_each_text(detail->'partsMs') as parts (part, ms)
+     where step = 'open' and began > '${since.toISOString()}'
+     group by part
+     order by p50`,
+  );
+  return {
+    p50: Object.fromEntries(rows.map(({ name, p50 }) => [name, rounded(p50)])),
+    ofTheLongest: Object.fromEntries(rows.map(({ name, longest }) => [name, rounded(longest)])),
+  };
 }
 
 export const schemaOf = (shardId: number): string => `shard${String(shardId).padStart(4, '0')}`;

@@ -21,6 +21,9 @@ export interface ShardLoad {
 /** `[ended (ms since 1970), took (ms), writer]`. */
 export type Call = readonly [number, number, number];
 
+/** How long calls took, in ms. */
+export const took = (calls: readonly Call[]): number[] => calls.map(([, ms]) => ms);
+
 export interface ShardLoadReport {
   readonly calls: readonly Call[];
   readonly failures: readonly string[];

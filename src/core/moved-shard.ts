@@ -100,6 +100,8 @@ export class MapFollower {
    */
   async behindFence(server: string, shardId: number, fence: Fence, until: number): Promise<boolean> {
     for (let look = 0; ; look += 1) {
+      // A map that came by itself meanwhile does as well as one that was asked for.
+      if (this.#source.current.serverOf(shardId).name !== server) return true;
       const map = await this.#refresh();
       if (map.serverOf(shardId).name !== server) return true;
       // A map that never changes will not name another server.

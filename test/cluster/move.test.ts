@@ -64,11 +64,26 @@ test('a shard moves with its entities, tables, sequences, and nothing is left be
   const more = await cluster.b.query('insert into shard0002.orders (total) values (1) returning number, customer');
   expect(more.rows[0]).toEqual({ number: 1125, customer: '1125' });
   // Somebody who opens it once more, as after a crash, does not set its sequences back.
-  await cluster.b.query(`select hypervault.move_open('shard0002', 'b', 2, '{"orders_number_seq": 7}')`);
+  await cluster.b.query(`select hypervault.move_open('shard0002', 'b', 2, '{"orders_number_seq": 7}', false)`);
   const next = await cluster.b.query('insert into shard0002.orders (total) values (1) returning number');
   expect(next.rows[0].number).toBe(1126);
   await finishMoves(cluster.setting);
   expect(await cluster.leftovers()).toEqual([]);
+});
+
+test('a rehearsal of what a pause does changes nothing', async () => {
+  const { a } = await movableCluster();
+  await a.query(`insert into shard0002.entities (type, body) values (1, '')`);
+  const look = `select server, epoch, since, used from shard0002.hv_owner, hypervault.shard_sequences('shard0002')`;
+  const before = (await a.query(look)).rows;
+  await a.query(`create table shard0002.hv_move (what text, marker bigint, sequences jsonb)`);
+  await a.query(`insert into shard0002.hv_move values ('sequences', null, null)`);
+  await a.query(`select hypervault.move_shut('shard0002', 'b', 99, true)`);
+  await a.query(`select hypervault.move_stop('shard0002', 2, true)`);
+  await a.query(`select hypervault.move_open('shard0002', 'b', 99, '{}', true)`);
+  expect((await a.query(look)).rows).toEqual(before);
+  expect((await a.query('select sequences from shard0002.hv_move')).rows).toEqual([{ sequences: null }]);
+  await a.query(`insert into shard0002.entities (type, body) values (1, '')`);
 });
 
 async function rowsOn(database: ShardDatabase): Promise<number> {

@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { Datastore, ShardMap, type ShardMapSource, shardMapOf } from '../../src/core/index.ts';
+import { MapFollower } from '../../src/core/moved-shard.ts';
 import { testDatastore } from '../support/datastore.ts';
 import { rejection } from '../support/wait-for.ts';
 
@@ -112,4 +113,43 @@ test("when no newer map is to be had, the error is the caller's own", async () =
   await databases[0].query('drop schema shard0003 cascade');
   expect((await rejection(db.put(3, 1, {}))).code).toMatch(/3F000|42P01/);
   expect(refreshes()).toBeGreaterThan(0);
+});
+
+test('a call that waits behind a fence goes on with the map that comes by itself, without asking once more', async () => {
+  const { connections } = await testDatastore();
+  const servers = shardMapOf(connections).servers;
+  const [a, b] = servers as [(typeof servers)[number], (typeof servers)[number]];
+  const from = { ...a, ranges: [{ from: 1, to: 2 }] };
+  let current = new ShardMap([from, b], { epoch: 1n });
+  const listeners = new Set<(map: ShardMap) => void>();
+  let asked = 0;
+  const source: ShardMapSource = {
+    get current() {
+      return current;
+    },
+    changed: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    refresh: async () => {
+      asked += 1;
+      const answer = current;
+      // Right behind the answer: the call waits for the next map by now.
+      setImmediate(() => {
+        current = new ShardMap(
+          [
+            { ...a, ranges: [] },
+            { ...b, ranges: [{ from: 1, to: 9 }] },
+          ],
+          { epoch: 2n },
+        );
+        for (const listener of listeners) listener(current);
+      });
+      return answer;
+    },
+  };
+  const follower = new MapFollower(source);
+  const fence = { server: b.name, epoch: 2n };
+  expect(await follower.behindFence(a.name, 1, fence, Date.now() + 5_000)).toBe(true);
+  expect(asked).toBe(1);
 });

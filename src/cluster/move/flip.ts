@@ -86,7 +86,7 @@ export async function prepareShard(
   opening: Opening,
   epoch: bigint,
 ): Promise<void> {
-  const { rows } = await from.client.query<{ behind: object }>('select hypervault.move_stop($1, $2) as behind', [
+  const { rows } = await from.client.query<{ behind: object }>('select hypervault.move_stop($1, $2, false) as behind', [
     schema,
     shardId,
   ]);

@@ -27,6 +27,11 @@ export class Opening {
     return new Opening(await connect(), moving);
   }
 
+  /** Changes nothing: what a session has done once it does faster, and {@link prepare} is waited for by everybody. */
+  async rehearse(server: string): Promise<void> {
+    await this.#client.query('select hypervault.move_open($1, $2, 0, $3, true)', [this.#schema, server, '{}']);
+  }
+
   async begin(): Promise<void> {
     this.#begun = true;
     // A mover that vanishes must not keep the gate, nor other moves waiting for their slots.
@@ -44,7 +49,7 @@ export class Opening {
    * @param behind - what each sequence goes on behind
    */
   async prepare(server: string, epoch: bigint, behind: object): Promise<void> {
-    await this.#client.query('select hypervault.move_open($1, $2, $3, $4)', [
+    await this.#client.query('select hypervault.move_open($1, $2, $3, $4, false)', [
       this.#schema,
       server,
       epoch.toString(),

@@ -53,6 +53,7 @@ export async function pauseAndFence(moving: Moving, passage: Passage, opening: O
   const marker = new Marker(moving.schema, passage.from.client, passage.to.client);
   await waitForLongWriters(moving, passage, deadline);
   await arm(moving, passage, session, deadline);
+  await rehearse(moving, passage, session, opening);
   for (let tries = 1; ; tries += 1) {
     await waitForLongWriters(moving, passage, deadline);
     const map = await newestMap(moving);
@@ -68,6 +69,21 @@ export async function pauseAndFence(moving: Moving, passage: Passage, opening: O
     }
     await sleep(backoff.next(), { signal, what: 'the next try to pause' });
   }
+}
+
+/**
+ * Lets the three sessions of a pause run through what they will do in it, changing nothing: on two processors under load the
+ * first call of such a function took 4 to 28 ms, the second 1 to 6.
+ */
+async function rehearse(
+  { schema, shardId }: Moving,
+  { from, to }: Passage,
+  session: Client,
+  opening: Opening,
+): Promise<void> {
+  await session.query('select hypervault.move_shut($1, $2, 0, true)', [schema, to.name]);
+  await from.client.query('select hypervault.move_stop($1, $2, true)', [schema, shardId]);
+  await opening.rehearse(to.name);
 }
 
 /** The map as it is before the flip; the fence carries the epoch of the next one. */
@@ -101,7 +117,7 @@ async function tryOnce(
     );
     over('locked');
     const shut = session
-      .query('select hypervault.move_shut($1, $2, $3)', [schema, to.name, epoch.toString()])
+      .query('select hypervault.move_shut($1, $2, $3, false)', [schema, to.name, epoch.toString()])
       // Readers stop with the writers: nobody reads what will be out of date at once.
       .then(() => setUsage(session, schema, moving.objects.usage ?? [], false));
     // Every writer has committed by now or waits: what is behind this marker is nothing.

@@ -61,7 +61,7 @@ async function closeCopy({ target, schema, shardId }: Moving): Promise<void> {
     `select hypervault.move_arm($1, tables.name, $2, $3, 0, 0) from hypervault.move_tables($1) as tables`,
     [schema, shardId, target.name],
   );
-  await target.client.query('select hypervault.move_stop($1, $2)', [schema, shardId]);
+  await target.client.query('select hypervault.move_stop($1, $2, false)', [schema, shardId]);
 }
 
 async function tablesOf(client: Client, schema: string): Promise<string[]> {

@@ -2,9 +2,9 @@
 -- owner row names this server, so its gate lets writers through from the commit on. A shard that is open already is left
 -- alone: its sequences have gone on since.
 -- `behind`: what move_stop has returned there. The ids of the generator go on a little later: 16 ms, the margin they keep from
--- the clock.
+-- the clock. `rehearse`: changes nothing, as in move_shut.
 -- Lock: the owner row, to the end of the transaction.
-create or replace function hypervault.move_open(schema text, server text, epoch bigint, behind jsonb)
+create or replace function hypervault.move_open(schema text, server text, epoch bigint, behind jsonb, rehearse boolean)
 returns void
 language plpgsql
 as $$
@@ -25,6 +25,7 @@ begin
   loop
     _oid := format('%I.%I', move_open.schema, _sequence.name)::regclass;
     _behind := (move_open.behind ->> _sequence.name)::bigint;
+    continue when move_open.rehearse;
     if _behind is null then
       perform setval(_oid, _sequence.first, false);
     elsif _sequence.name = 'table_id_seq' then
@@ -33,6 +34,10 @@ begin
       perform setval(_oid, _behind);
     end if;
   end loop;
+  if move_open.rehearse then
+    perform hypervault.claim(move_open.schema, move_open.server, -1); -- older than any
+    return;
+  end if;
   if not hypervault.claim(move_open.schema, move_open.server, move_open.epoch) then
     raise exception using
       errcode = 'SV004',

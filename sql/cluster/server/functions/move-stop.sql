@@ -1,14 +1,14 @@
 -- Stops the sequences of a copy that is not the shard, or no longer, to superusers too: each is taken to its end, so that it
 -- gives nothing out any more (2200H). One that begins anew at its end can't be stopped. Returns what the other copy must go on
 -- behind: {"name":value}, null for a sequence that was never used. May be run again: a sequence that is stopped already goes
--- by what move_shut has kept.
+-- by what move_shut has kept. `rehearse`: stops nothing, as in move_shut; what it returns says nothing then.
 --
 -- ALTER SEQUENCE would stop it in one stroke, but waits for every transaction that has drawn from it, and those wait for
 -- whoever shuts the shard. Here somebody who does not write, as one who reserves ids, may draw between the look at a
 -- sequence and its stop; so some values that perhaps nobody has had are passed over (1,024; 32 in a sequence of less than a
 -- million), and for the ids of the generator the clock is looked at after the stop.
 -- Lock: advisory (nextId, shard), so that nobody who is at setting the sequence sets it back afterwards.
-create or replace function hypervault.move_stop(schema text, shard integer)
+create or replace function hypervault.move_stop(schema text, shard integer, rehearse boolean)
 returns jsonb
 language plpgsql
 as $$
@@ -34,7 +34,7 @@ begin
     _margin := case when abs(_sequence.last) > 1000000 then 1024 else 32 end;
     -- looked at anew, right before the stop: the list of them was made a while ago
     _used := pg_sequence_last_value(_oid);
-    if not _sequence.cycle then
+    if not _sequence.cycle and not move_stop.rehearse then
       perform setval(_oid, _sequence.last);
     end if;
     _behind := case
