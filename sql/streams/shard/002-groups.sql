@@ -7,8 +7,8 @@
 --             serves the next one.
 -- A slice keeps the position up to which everything is settled. Only what is retried or parked has rows of its own.
 -- So the tables stay as large as what is in flight, whatever went through: what changes with every step is updated in
--- place (no index knows of it, and the pages have room: the server prunes them as it goes), and hv_settle writes
--- hv_retries anew when most of it is dead. Autovacuum is not needed for that, but comes early.
+-- place (no index knows of it, and the pages have room: the server prunes them as it goes), and hv_settle starts
+-- hv_retries anew when nothing in it is alive. For what is always busy autovacuum comes early.
 
 create table :"schema".hv_groups (
   id bigint not null default :"schema".next_id(),

@@ -12,5 +12,5 @@ grant select, insert, update, delete on
   :"schema".hv_parked
 to :"role";
 
--- for hv_settle, which writes it anew when most of it is dead
+-- for hv_settle, which starts it anew when nothing in it is alive
 grant truncate on :"schema".hv_retries to :"role";

@@ -9,7 +9,7 @@
 -- own transaction has settled (hv_settle_within) is not retried or parked, whatever the consumer knows of it.
 --
 -- Locks the consumer's row, then slices in order of their number, until commit. Now and then hv_retries as a whole, when
--- it is free.
+-- it is empty and free.
 create or replace function :"schema".hv_settle(
   group_id bigint,
   consumer uuid,
@@ -39,7 +39,6 @@ declare
   _kept integer[];
   -- settled already, by the handlers' own transactions
   _settled bigint[] := '{}';
-  _alive hv_retries[];
 begin
   update hv_consumers c
   set settled = c.settled + hv_settle.count
@@ -146,20 +145,20 @@ begin
     and l.slice = any (_kept)
     and l.position >= l.upto;
 
-  -- Rows that come and go leave dead ones behind, in the indexes too. When they are most of the table it is written
-  -- anew, if nobody else is at it in this instant, and without waiting. Under READ COMMITTED a statement that waits for
-  -- this lock looks at the table with a snapshot it takes after the wait, so it finds the rows at their new places.
+  -- Rows that come and go leave dead ones behind, in the indexes too, and an old transaction somewhere keeps vacuum from
+  -- taking them away. When none is left alive the table starts anew, if nobody else is at it in this instant, and without
+  -- waiting. Only then: a truncated table looks empty to older snapshots too, such as that of a backup, so what waits
+  -- for its retry must not be in it. Another isolation level might not see all that does.
   if pg_relation_size('hv_retries') > 262144
-    and (select count(*) from (select from hv_retries limit 1001) n) <= 1000
+    and not exists (select from hv_retries)
+    and current_setting('transaction_isolation') = 'read committed'
     and has_table_privilege('hv_retries', 'truncate')
   then
     begin
       lock table hv_retries in access exclusive mode nowait;
-      _alive := array(select r from hv_retries r);
-      truncate hv_retries;
-      insert into hv_retries
-      select r.*
-      from unnest(_alive) r;
+      if not exists (select from hv_retries) then
+        truncate hv_retries;
+      end if;
     exception
       when lock_not_available then
         null;
