@@ -113,7 +113,7 @@ export const COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'import',
-    summary: 'bring a MySQL or MariaDB database into Postgres, and keep it up to date',
+    summary: 'bring a MySQL, MariaDB or Postgres database into shards, and keep it up to date',
     load: async () => (await import('./import.ts')).defineImport,
   },
 ];

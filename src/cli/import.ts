@@ -10,7 +10,10 @@ import { defineImportVerify } from './import-verify.ts';
 const HELP = `
 The configuration is hypervault.yaml with a section import, or a pg_chameleon file.
 
-Example:
+From one Postgres, everything in one command:
+  hypervault import postgres://app@db1/app --by tenant_id
+
+From MySQL or MariaDB:
   hypervault import create-replica-schema --config shop.yaml
   hypervault import add-source --config shop.yaml
   hypervault import preflight --config shop.yaml
@@ -21,13 +24,13 @@ Example:
 export const defineImport: DefineCommand = (group, context) => {
   group.helpCommand(false);
   for (const define of [
+    defineImportFrom,
     defineImportCatalogue,
     defineImportCopy,
     defineImportReplica,
     defineImportShow,
     defineImportVerify,
     defineImportSwitch,
-    defineImportFrom,
   ]) {
     define(group, context);
   }
