@@ -5,6 +5,7 @@ import { linesOf } from '../snapshot/line-filter.ts';
 import type { TableChanges } from '../stream/batch.ts';
 import { completeRows } from './complete-rows.ts';
 import { copyIn } from './copy-in.ts';
+import { arrayTexts, keyArrays } from './key-arrays.ts';
 import type { StageTables } from './stage-tables.ts';
 import { columnList, copySql, matchSql, qualify } from './table-sql.ts';
 
@@ -41,11 +42,14 @@ export async function applyRows(
   if (rows === 0) return;
   const body = Buffer.allocUnsafe(bytes);
   let at = 0;
-  for (const entry of changes.entries.values()) {
-    if (entry.end < 0) continue;
-    const completed = whole.get(entry);
-    at += completed?.copy(body, at) ?? lines.bytes.copy(body, at, entry.start, entry.end);
-    body[at++] = NEWLINE;
+  // New rows first: their keys mostly ascend, and an index keeps its place at its end only while nothing else comes between
+  for (const existed of [false, true]) {
+    for (const entry of changes.entries.values()) {
+      if (entry.end < 0 || entry.existed !== existed) continue;
+      const completed = whole.get(entry);
+      at += completed?.copy(body, at) ?? lines.bytes.copy(body, at, entry.start, entry.end);
+      body[at++] = NEWLINE;
+    }
   }
   const { destination, table } = changes;
   if (table.target.replaces !== undefined) await deleteReplaced(client, changes, table.target.replaces, body, stages);
@@ -63,6 +67,16 @@ async function deleteKeys(
   if (identity.kind !== 'key') return;
   // Keys stand in the order in which the log names the columns
   const columns = changes.columns.filter((name) => identity.columns.includes(name));
+  const arrays = keyArrays(target, columns);
+  if (arrays !== null) {
+    await client.query(
+      `delete from ${qualify(changes.destination.schema, target.name)} t
+        using unnest(${arrays.map((type, index) => `$${index + 1}::${type}[]`).join(', ')}) k (${columnList(columns)})
+        where ${matchSql(target, columns, 't', 'k')}`,
+      arrayTexts(keys, columns.length),
+    );
+    return;
+  }
   const stage = await stages.keysOf(client, changes, columns);
   await copyIn(client, `copy ${stage} (${columnList(columns)}) from stdin`, [
     Buffer.from(`${keys.join('\n')}\n`, 'latin1'),

@@ -66,11 +66,12 @@ export class ServerApplier {
     const client = await servers.connect(this.server, { signal });
     try {
       await prepare?.(client);
-      if (!synchronous) await client.query('set synchronous_commit = off');
       // A batch touches few of a table's rows: reading all of it, to which statistics of a temporary table would
       // mislead the planner, is never right
-      await client.query(VALUE_SETTINGS);
-      await client.query(`set enable_hashjoin = off; set enable_mergejoin = off; set search_path = pg_catalog, public`);
+      await client.query(
+        `${VALUE_SETTINGS}; ${synchronous ? '' : 'set synchronous_commit = off;'}
+         set enable_hashjoin = off; set enable_mergejoin = off; set jit = off; set search_path = pg_catalog, public`,
+      );
       const row = await readPosition(client, source.key);
       if (row === null) {
         throw new ReplicaStateError(

@@ -96,7 +96,9 @@ export class LineBuffer {
     let at = this.length;
     for (let index = start; index < end; index++) {
       const byte = source[index]!;
-      if (byte === BACKSLASH || byte === TAB || byte === NEWLINE || byte === RETURN) {
+      if (byte > RETURN && byte !== BACKSLASH) {
+        bytes[at++] = byte;
+      } else if (byte === BACKSLASH || byte === TAB || byte === NEWLINE || byte === RETURN) {
         bytes[at++] = BACKSLASH;
         bytes[at++] = byte === TAB ? 0x74 : byte === NEWLINE ? 0x6e : byte === RETURN ? 0x72 : BACKSLASH;
       } else {

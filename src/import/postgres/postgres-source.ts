@@ -136,8 +136,15 @@ export class PostgresSource implements ImportSource {
 
   async follow(options: FollowOptions): Promise<ChangeStream> {
     const { slot, relations } = this.#options;
-    await this.#with((client) => refuseGap(client, slot, options.start, this.label));
-    const client = await this.#server.connectForReplication({ signal: options.signal });
+    const connecting = this.#server.connectForReplication({ signal: options.signal });
+    connecting.catch(() => {});
+    try {
+      await this.#with((client) => refuseGap(client, slot, options.start, this.label));
+    } catch (error) {
+      await connecting.then(endClient, () => {});
+      throw error;
+    }
+    const client = await connecting;
     return followChanges(client, {
       ...options,
       slot,

@@ -42,8 +42,10 @@ export async function loadTables(
   source: SourceRow,
   server: string,
 ): Promise<FollowedTable[]> {
-  const rows = await context.control((client) => listTables(client, source));
-  const structures = await context.servers.with(server, (client) => listStructures(client, source.key));
+  const [rows, structures] = await Promise.all([
+    context.control((client) => listTables(client, source)),
+    context.servers.with(server, (client) => listStructures(client, source.key)),
+  ]);
   const byId = new Map(structures.map((structure) => [structure.tableId, structure]));
   const known = rows.flatMap((row) => {
     const structure = byId.get(row.id);

@@ -3,7 +3,6 @@ import type { ChangeStream } from '../source/import-source.ts';
 import type { BatchQueue } from '../stream/batch-queue.ts';
 import type { FollowedTables } from '../stream/followed-tables.ts';
 import type { RowSink } from '../stream/row-sink.ts';
-import { hasPostgis } from './postgis.ts';
 import { ReadWorker } from './read-worker.ts';
 import type { ReplicaParts } from './replica.ts';
 import { statementHost } from './statement-host.ts';
@@ -13,16 +12,15 @@ export interface ReadingOptions {
   readonly tables: FollowedTables;
   readonly start: Position;
   readonly sink: RowSink;
-  /** A server that takes rows. */
-  readonly server: string;
+  /** Whether the servers have PostGIS. */
+  readonly postgis: boolean;
   readonly onStream: (stream: ChangeStream | null) => void;
 }
 
 /** The worker that reads a source, with what it tells wired to the catalogue. */
-export async function readWorkerOf(parts: ReplicaParts, options: ReadingOptions): Promise<ReadWorker> {
+export function readWorkerOf(parts: ReplicaParts, options: ReadingOptions): ReadWorker {
   const { context, config, source, notes, reporter } = parts;
-  const { queue, tables, start, sink, onStream } = options;
-  const postgis = await hasPostgis(context, options.server);
+  const { queue, tables, start, sink, postgis, onStream } = options;
   let handedOver: Position | null = null;
   return new ReadWorker({
     name: config.name,

@@ -10,6 +10,7 @@ import { RowSink } from '../stream/row-sink.ts';
 import { storeBatch } from '../stream/stored-batch.ts';
 import { followedFrom, loadTables, serversOf } from './load-tables.ts';
 import { readWorkerOf } from './make-read-worker.ts';
+import { hasPostgis } from './postgis.ts';
 import type { ReplicaParts } from './replica.ts';
 import { together } from './together.ts';
 
@@ -33,12 +34,12 @@ export async function readIntoLog(parts: ReplicaParts, signal: AbortSignal): Pro
       : followedFrom(context, config, await context.control((client) => listTables(client, source))),
   );
   const queue = new BatchQueue();
-  const reader = await readWorkerOf(parts, {
+  const reader = readWorkerOf(parts, {
     queue,
     tables,
     start,
     sink: new RowSink(),
-    server: servers[0]!,
+    postgis: await hasPostgis(context, servers[0]!),
     onStream: () => {},
   });
   const writer = async (until: AbortSignal): Promise<void> => {

@@ -15,6 +15,7 @@ import { RowSink } from '../stream/row-sink.ts';
 import { becomeConsistent } from './consistency.ts';
 import { loadTables, serversOf } from './load-tables.ts';
 import { readWorkerOf } from './make-read-worker.ts';
+import { hasPostgis } from './postgis.ts';
 import { ReadAgain, ReplayWorker } from './replay-worker.ts';
 import { ReplicaNotes } from './replica-notes.ts';
 import { Reporter } from './reporter.ts';
@@ -72,9 +73,11 @@ export async function runReplica(
  */
 export async function replicateDirectly(parts: ReplicaParts, signal: AbortSignal): Promise<void> {
   const { context, source } = parts;
-  await withoutForeignKeys(context, parts.config, source);
-  // Whatever two separate workers left between them is read again
-  await context.control((client) => deleteLog(client, source));
+  await Promise.all([
+    withoutForeignKeys(context, parts.config, source),
+    // Whatever two separate workers left between them is read again
+    context.control((client) => deleteLog(client, source)),
+  ]);
   for (let isolate = false; !signal.aborted; ) {
     try {
       await directSession(parts, signal, isolate);
@@ -93,17 +96,21 @@ async function directSession(parts: ReplicaParts, signal: AbortSignal, isolate: 
   try {
     const start = earliest(appliers.map(({ position }) => position));
     const behind = appliers.find(({ position }) => position.ordinal === start.ordinal)!;
-    const tables = new FollowedTables(await loadTables(context, config, source, behind.server));
+    const [known, postgis] = await Promise.all([
+      loadTables(context, config, source, behind.server),
+      hasPostgis(context, behind.server),
+    ]);
+    const tables = new FollowedTables(known);
     const even = appliers.every(({ position }) => position.ordinal === start.ordinal);
     const applied = even ? undefined : new Map(appliers.map(({ server, position }) => [server, position.ordinal]));
     observer.onPosition?.(start);
     let stream: ChangeStream | null = null;
-    const reader = await readWorkerOf(parts, {
+    const reader = readWorkerOf(parts, {
       queue,
       tables,
       start,
       sink: new RowSink(applied),
-      server: behind.server,
+      postgis,
       onStream: (opened) => {
         stream = opened;
       },
@@ -149,13 +156,11 @@ export async function openAppliers(
         onFailures: (failures) => notes.failures(failures),
       }),
   );
-  try {
-    for (const applier of appliers) await applier.open({ signal });
-  } catch (error) {
-    await Promise.all(appliers.map((applier) => applier.close()));
-    throw error;
-  }
-  return appliers;
+  const opened = await Promise.allSettled(appliers.map((applier) => applier.open({ signal })));
+  const failed = opened.find((outcome) => outcome.status === 'rejected');
+  if (failed === undefined) return appliers;
+  await Promise.all(appliers.map((applier) => applier.close()));
+  throw failed.reason;
 }
 
 /** What is to be done after all servers have a batch. */
