@@ -1,5 +1,5 @@
 // What do programs notice when a shard moves? 32 writers, 20 tables, a million rows; the copy beside COPY through psql; and
-// two servers that become four under load, drawn into docs/move-under-load.svg.
+// two servers that become four under load, drawn into docs/move-under-load.svg; and a transaction that is left open meanwhile.
 import { execFile } from 'node:child_process';
 import { loadavg } from 'node:os';
 import { promisify } from 'node:util';
@@ -7,6 +7,7 @@ import { type MoveProgress, moveShards } from 'pg-hypervault/cluster';
 import { startEmbedded } from 'pg-hypervault/embedded';
 import { twoBecomeFour } from './move-four.ts';
 import { handOvers } from './move-hand-overs.ts';
+import { besideAnOpenTransaction } from './move-held.ts';
 import { type Result, rounded } from './support/result.ts';
 import { makeCluster, type ShardCluster } from './support/shard-cluster.ts';
 
@@ -23,6 +24,7 @@ const cases: Readonly<Record<string, (cluster: ShardCluster) => Promise<Result[]
   pauses,
   copy: async (cluster) => [await copySpeed(cluster)],
   four: async (cluster) => [await twoBecomeFour(cluster, { tables: TABLES, writers: WRITERS })],
+  held: (cluster) => besideAnOpenTransaction(cluster, { tables: TABLES, writers: WRITERS }),
 };
 const CASES = process.env.HYPERVAULT_BENCH_CASES?.split(',') ?? Object.keys(cases);
 
