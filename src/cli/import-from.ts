@@ -10,7 +10,7 @@ import { UsageError } from './usage-error.ts';
 interface FromOptions extends ImportOptions {
   readonly by?: string;
   readonly reference?: string;
-  readonly schema: string;
+  readonly schema?: string;
   readonly setReplicaIdentity?: boolean;
   readonly via?: string;
   readonly addKeyColumn?: boolean;
@@ -31,7 +31,7 @@ export const defineImportFrom: DefineCommand = (group, context) => {
     .argument('<url>', 'postgres://user:password@host:port/database')
     .option('--by <column>', 'spread rows over the shards by this column; or table=column,…')
     .option('--reference <tables>', 'tables of which every server gets a whole copy: a,b – or *')
-    .option('--schema <names>', 'schemas that are taken over', 'public')
+    .option('--schema <names>', 'schemas that are taken over (public)')
     .option('--set-replica-identity', 'let the source log whole old rows where their shard cannot be told otherwise')
     .option('--add-key-column', 'let tables that lack the column have that of their parent, kept right by the source')
     .option('--via <tables>', 'which parent (or foreign key) tells it, where there are several: table=parent,…')
@@ -52,22 +52,23 @@ async function takeOver(url: string, options: FromOptions, context: CliContext):
   const { section, password } = sectionOf({
     name,
     url,
-    schemas: list(options.schema),
+    schemas: options.schema === undefined ? undefined : list(options.schema),
     by: options.by,
     reference: list(options.reference),
     setReplicaIdentity: options.setReplicaIdentity ?? false,
     via: options.via,
     addKeyColumn: options.addKeyColumn,
   });
-  const kept = await keepSection(file, name, section);
-  if (kept === 'written') output.note(`wrote import.sources.${name} into ${file}`);
   const withPassword = {
     ...context,
     environment: { ...environment, ...(password !== '' && { [PASSWORD_VARIABLE]: password }) },
   };
+  const kept = await keepSection(file, name, section, () => isCopied({ ...options, config: file }, name, withPassword));
+  if (kept.outcome === 'written') output.note(`wrote import.sources.${name} into ${file}`);
+  if (kept.outcome === 'changed') output.note(`changed ${kept.keys.join(', ')} of import.sources.${name} in ${file}`);
   await withEngine({ ...options, config: file }, withPassword, async (engine) => {
     await engine.createReplicaSchema();
-    await engine.addSource(name);
+    if (!(await isKnown(engine, name))) await engine.addSource(name);
     await report(engine, name, context);
     if (options.check) return;
     const { status, tables } = await engine.showStatus(name);
@@ -84,6 +85,22 @@ async function takeOver(url: string, options: FromOptions, context: CliContext):
         output.note(`${name}: following; next: hypervault import verify, then hypervault import switch --yes`),
     });
   });
+}
+
+/** Whether rows of the source were copied. One that was only registered is forgotten: it is registered anew. */
+async function isCopied(options: ImportOptions, name: string, context: CliContext): Promise<boolean> {
+  let copied = false;
+  await withEngine(options, context, async (engine) => {
+    await engine.createReplicaSchema();
+    if (!(await isKnown(engine, name))) return;
+    copied = (await engine.showStatus(name)).status !== 'ready';
+    if (!copied) await engine.dropSource(name);
+  });
+  return copied;
+}
+
+async function isKnown(engine: ReplicaEngine, name: string): Promise<boolean> {
+  return (await engine.showStatus()).some((source) => source.name === name);
 }
 
 /** Says everything that cannot follow, before anything moves. */

@@ -6,7 +6,8 @@ import { UsageError } from './usage-error.ts';
 export interface SourceWords {
   readonly name: string;
   readonly url: string;
-  readonly schemas: readonly string[];
+  /** `undefined`: not said; `public` for a new source. */
+  readonly schemas: readonly string[] | undefined;
   /** `column`, or `table=column` and more of them; `undefined`: the rows go to one schema. */
   readonly by: string | undefined;
   readonly reference: readonly string[];
@@ -38,7 +39,9 @@ export function sectionOf(words: SourceWords): {
       connectionString: url.toString(),
       ...(password !== '' && { password: `\${${PASSWORD_VARIABLE}}` }),
     },
-    schema_mappings: Object.fromEntries(words.schemas.map((schema) => [schema, schema])),
+    ...(words.schemas !== undefined && {
+      schema_mappings: Object.fromEntries(words.schemas.map((schema) => [schema, schema])),
+    }),
     ...(words.by !== undefined && { shard_by: rulesOf(words.by, words.via) }),
     ...(words.reference.length > 0 && { reference_tables: words.reference }),
     ...(words.setReplicaIdentity && { set_replica_identity: true }),
@@ -67,26 +70,48 @@ function pairsOf(option: string, text: string, what: string): Record<string, str
   );
 }
 
+/** Keys by which the rows were placed: a copy that is there was made by them. */
+const OF_THE_COPY = ['schema_mappings', 'shard_by', 'reference_tables'];
+
 /**
- * Writes the section into the configuration file, whose comments stay. Leaves one that is there as it is.
- * @throws UsageError when the source of that name is another one
+ * Writes the section into the configuration file, whose comments stay. Of one that is there the keys that the command
+ * line says otherwise are changed, the others stay.
+ *
+ * @param isCopied - asked before a key is changed by which the rows were placed
+ * @throws UsageError when the source of that name is another one, or its rows were placed otherwise
  */
 export async function keepSection(
   file: string,
   name: string,
   section: Record<string, unknown>,
-): Promise<'written' | 'kept'> {
+  isCopied: () => Promise<boolean>,
+): Promise<{ readonly outcome: 'written' | 'kept' | 'changed'; readonly keys: readonly string[] }> {
   const document = parseDocument(await readFile(file, 'utf8'));
   const place = ['import', 'sources', name];
-  const known = document.getIn([...place, 'db_conn', 'connectionString']);
-  if (document.hasIn(place)) {
-    const wanted = (section.db_conn as { connectionString: string }).connectionString;
-    if (known === wanted) return 'kept';
+  if (!document.hasIn(place)) {
+    document.setIn(place, document.createNode({ schema_mappings: { public: 'public' }, ...section }));
+    await writeFile(file, document.toString());
+    return { outcome: 'written', keys: Object.keys(section) };
+  }
+  const known = (document.toJS() as { import: { sources: Record<string, Record<string, unknown>> } }).import.sources[
+    name
+  ]!;
+  const { type: _, db_conn: wanted, ...rest } = section;
+  const { connectionString } = wanted as { connectionString: string };
+  if ((known.db_conn as { connectionString?: string } | undefined)?.connectionString !== connectionString) {
     throw new UsageError(
       `${file} has another source ${name}: choose a name with --source, or take it out of import.sources`,
     );
   }
-  document.setIn(place, document.createNode(section));
+  const keys = Object.keys(rest).filter((key) => JSON.stringify(rest[key]) !== JSON.stringify(known[key]));
+  if (keys.length === 0) return { outcome: 'kept', keys };
+  const placing = keys.filter((key) => OF_THE_COPY.includes(key));
+  if (placing.length > 0 && (await isCopied())) {
+    throw new UsageError(
+      `the rows of the source ${name} were copied with another ${placing.join(' and ')} than you say now: leave the options away to go on with that copy, or run drop-source and drop its tables to begin anew`,
+    );
+  }
+  for (const key of keys) document.setIn([...place, key], document.createNode(rest[key]));
   await writeFile(file, document.toString());
-  return 'written';
+  return { outcome: 'changed', keys };
 }
