@@ -3,20 +3,24 @@ import { ClosedError, OutcomeUnknownError } from '../errors.ts';
 import { Backoff } from '../internal/backoff.ts';
 import { sleep } from '../internal/sleep.ts';
 import { SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
-import { type AppendCall, mergeable, settleAppend } from './append-call.ts';
+import { type AppendCall, settleAppend } from './append-call.ts';
 import { type AppendGroup, appendGroups, outcomeOf } from './append-statement.ts';
 import { explained, failureKind } from './failure.ts';
 import type { Statement } from './lane.ts';
 import type { Shards } from './shards.ts';
+import { type TakenGroup, WaitingAppends } from './waiting-appends.ts';
 
 /** A batch carries no more bytes than this, unless one append alone is larger. */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 
 /**
  * What waits is divided among the sessions that are free, so that the server works on one half while this process works
- * on the other; but a batch of fewer streams than this costs more in round trips and commits than that brings.
+ * on the other; but a batch of fewer streams than this costs more in round trips and commits than that brings. Where
+ * there are as many shards it is divided by shard, if their parts are not too unlike: each shard in a batch costs a
+ * statement of its own, about as much as 15 events.
  */
 const MIN_SHARE = 16;
+const UNLIKE = 1.5;
 
 const BEGIN: Statement = { text: 'begin', values: [] };
 const COMMIT: Statement = { text: 'commit', values: [] };
@@ -37,9 +41,7 @@ const COMMIT: Statement = { text: 'commit', values: [] };
 export class AppendQueue {
   readonly #shards: Shards;
   readonly #onAppended: (shardId: number) => void;
-  readonly #streams = new Map<string, AppendCall[]>();
-  /** Streams with calls, none of them in flight. */
-  #ready: string[] = [];
+  readonly #waiting = new WaitingAppends();
   #queued = 0;
   #inFlight = 0;
   #flushPlanned = false;
@@ -60,24 +62,13 @@ export class AppendQueue {
       return call.reject(new QueueFullError(`${this.#queued} appends wait already (option maxQueued)`));
     }
     this.#queued += 1;
-    const key = `${call.shardId} ${call.stream}`;
-    const calls = this.#streams.get(key);
-    if (calls === undefined) {
-      this.#streams.set(key, [call]);
-      this.#ready.push(key);
-    } else {
-      calls.push(call);
-    }
+    this.#waiting.add(call);
     this.#plan();
   }
 
   /** Rejects what waits; what is in flight settles by itself. */
   close(): void {
-    for (const key of this.#ready) {
-      for (const call of this.#streams.get(key) ?? []) this.#settled(call).reject(this.#shards.closedError());
-      this.#streams.delete(key);
-    }
-    this.#ready = [];
+    for (const call of this.#waiting.drain()) this.#settled(call).reject(this.#shards.closedError());
   }
 
   #plan(): void {
@@ -89,53 +80,31 @@ export class AppendQueue {
 
   readonly #flush = (): void => {
     this.#flushPlanned = false;
-    const { maxAppendSessions } = this.#shards.options;
-    while (this.#ready.length > 0 && this.#inFlight < maxAppendSessions) {
-      const share = Math.ceil(this.#ready.length / (maxAppendSessions - this.#inFlight));
-      const batch = this.#take(Math.max(share, MIN_SHARE));
+    while (this.#waiting.size > 0 && this.#inFlight < this.#shards.options.maxAppendSessions) {
+      const batch = this.#take();
       this.#inFlight += 1;
       void this.#run(batch).finally(() => {
         this.#inFlight -= 1;
-        for (const { key } of batch) this.#release(key);
-        if (this.#ready.length > 0) this.#plan();
+        for (const { line } of batch) this.#waiting.putBack(line);
+        if (this.#waiting.size > 0) this.#plan();
       });
     }
   };
 
-  /** Takes streams that are ready, with as many of their calls as can be written as one append. */
-  #take(maxStreams: number): { key: string; group: AppendCall[] }[] {
-    const { maxAppendEvents } = this.#shards.options;
-    const batch: { key: string; group: AppendCall[] }[] = [];
-    let events = 0;
-    let bytes = 0;
-    let taken = 0;
-    for (const key of this.#ready) {
-      if (taken === maxStreams) break;
-      const calls = this.#streams.get(key)!;
-      const group: AppendCall[] = [];
-      for (const call of calls) {
-        const fits = events + call.events.length <= maxAppendEvents && bytes + call.bytes <= MAX_BATCH_BYTES;
-        if (!fits && events > 0) break;
-        if (group.length > 0 && !(mergeable(call) && mergeable(group[0]!))) break;
-        group.push(call);
-        events += call.events.length;
-        bytes += call.bytes;
-      }
-      if (group.length === 0) break;
-      calls.splice(0, group.length);
-      batch.push({ key, group });
-      taken += 1;
-    }
-    this.#ready.splice(0, taken);
-    return batch;
+  #take(): TakenGroup[] {
+    const { maxAppendSessions, maxAppendEvents } = this.#shards.options;
+    const { size, shards } = this.#waiting;
+    const free = maxAppendSessions - this.#inFlight;
+    const share = Math.max(Math.ceil(size / free), MIN_SHARE);
+    return this.#waiting.take({
+      streams: share,
+      streamsOfShard: shards < free ? share : Math.ceil(share * UNLIKE),
+      events: maxAppendEvents,
+      bytes: MAX_BATCH_BYTES,
+    });
   }
 
-  #release(key: string): void {
-    if (this.#streams.get(key)!.length > 0) this.#ready.push(key);
-    else this.#streams.delete(key);
-  }
-
-  async #run(batch: readonly { group: AppendGroup }[]): Promise<void> {
+  async #run(batch: readonly TakenGroup[]): Promise<void> {
     const groups = batch.map(({ group }) => group);
     const calls = groups.flat();
     const error = await this.#persist(calls, () => this.#send(groups));
