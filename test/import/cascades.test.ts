@@ -145,7 +145,7 @@ describe('cascades', () => {
     await waitFor(() => load.transactions > 150, { timeoutMs: 20_000, what: '150 transactions' });
     for (let kill = 0; kill < 2; kill++) {
       const replica = startReplicaProcess(f.config, 'start');
-      await waitFor(() => replica.lines.length > 3, { timeoutMs: 20_000, what: 'the replica applying' });
+      await waitFor(() => replica.lines.length > 3, { timeoutMs: 50_000, what: 'the replica applying' });
       await new Promise((resolve) => setTimeout(resolve, 100 + kill * 130));
       await replica.kill();
     }

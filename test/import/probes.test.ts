@@ -358,18 +358,4 @@ describe('probes', () => {
     expect((await asides(f)).map(({ t }) => t)).toEqual(['m', 's']);
     expect(await table(f, 'ok')).toEqual([{ id: '1' }]);
   });
-
-  it('sets a table aside that an XA transaction changes, rolled back or not', async () => {
-    const f = await running(
-      'create table x (id int primary key); create table y (id int primary key); create table ok (id int primary key)',
-    );
-    await f.source("xa start 'a'; insert into x values (1); xa end 'a'; xa prepare 'a'; xa rollback 'a'");
-    await f.source("xa start 'b'; insert into y values (1); xa end 'b'; xa prepare 'b'; xa commit 'b'");
-    await f.source('insert into ok values (1)');
-    await f.caughtUp();
-    await waitFor(async () => (await asides(f)).length === 2);
-    expect((await asides(f)).map(({ t }) => t)).toEqual(['x', 'y']);
-    expect(await table(f, 'x')).toEqual([]);
-    expect(await table(f, 'ok')).toEqual([{ id: '1' }]);
-  });
 });

@@ -4,6 +4,7 @@ import { destroyClient, endClient } from '../../internal/client-guard.ts';
 import { sqlStateOf } from '../../internal/sqlstate.ts';
 import { noteAltered } from '../catalogue/chunk-rows.ts';
 import { readPosition, storePosition } from '../catalogue/position-rows.ts';
+import { storePrepared } from '../catalogue/prepared-rows.ts';
 import type { Servers } from '../catalogue/servers.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
 import { inSchema } from '../ddl/run-statements.ts';
@@ -144,6 +145,7 @@ export class ServerApplier {
       source.key,
       batch.altered.filter(({ server, tableId }) => server === this.server && !aside.has(tableId)),
     );
+    await storePrepared(client, source.key, batch.prepared);
     if (failures.length > 0) await this.#options.onFailures(failures);
     if (!batch.complete || batch.end === null) return;
     await storePosition(client, source.key, {

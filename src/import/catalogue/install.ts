@@ -29,6 +29,7 @@ const CONTROL_TABLES = [
   'import_source',
 ];
 const SERVER_TABLES = [
+  'import_prepared',
   'import_kept_key',
   'import_altered_value',
   'import_altered_column',

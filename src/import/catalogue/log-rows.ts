@@ -18,13 +18,15 @@ export async function appendLog(
     readonly complete: boolean;
     readonly end: Position | null;
     readonly changes: number;
+    /** Whether it says something of XA transactions. */
+    readonly prepared: boolean;
     readonly payload: Buffer;
   },
 ): Promise<void> {
-  const { complete, end, changes, payload } = batch;
+  const { complete, end, changes, prepared, payload } = batch;
   await client.query(
-    `insert into hypervault.import_log (source_id, complete, ordinal, position, gtid, changes, payload)
-     values ($1, $2, $3, $4, $5, $6, $7)`,
+    `insert into hypervault.import_log (source_id, complete, ordinal, position, gtid, changes, payload, prepared)
+     values ($1, $2, $3, $4, $5, $6, $7, $8)`,
     [
       source.id.toString(),
       complete,
@@ -33,6 +35,7 @@ export async function appendLog(
       end?.gtid ?? null,
       changes,
       payload,
+      prepared,
     ],
   );
 }
@@ -50,6 +53,19 @@ export async function nextLog(client: Queryable, source: SourceRow, after: bigin
   );
   const [row] = rows;
   return row === undefined ? null : { segment: BigInt(row.segment), payload: row.payload };
+}
+
+/** The segments that say something of XA transactions, in their order. */
+export async function logOfPrepared(client: Queryable, source: SourceRow): Promise<Buffer[]> {
+  const { rows } = await client.query<{ payload: Buffer }>(
+    `select l.payload
+       from hypervault.import_log l
+      where l.source_id = $1
+        and l.prepared
+      order by l.segment`,
+    [source.id.toString()],
+  );
+  return rows.map(({ payload }) => payload);
 }
 
 /** Where the log of read changes ends: the place to read on from. `null` when it is empty. */

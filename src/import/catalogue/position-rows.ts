@@ -134,6 +134,7 @@ export async function forgetSource(client: Queryable, sourceKey: string): Promis
     'import_chunk',
     'import_altered_column',
     'import_altered_value',
+    'import_prepared',
   ]) {
     await client.query(`delete from hypervault.${table} where source = $1`, [sourceKey]);
   }

@@ -3,6 +3,7 @@ import { Backoff } from '../../internal/backoff.ts';
 import { sleep } from '../../internal/sleep.ts';
 import { qualify } from '../apply/table-sql.ts';
 import { deleteChunks } from '../catalogue/chunk-rows.ts';
+import { readCopyFrom, setCopyFrom } from '../catalogue/copy-from.ts';
 import { noteError } from '../catalogue/error-rows.ts';
 import { deleteLog } from '../catalogue/log-rows.ts';
 import { readPosition } from '../catalogue/position-rows.ts';
@@ -50,7 +51,7 @@ export class SourceCopy {
   readonly #config: SourceConfig;
   readonly #source: SourceRow;
   readonly #options: CopySourceOptions;
-  /** Where the log stood when the copy began; the place to read on from when no table was copied. */
+  /** Where the log stood when the copy began. */
   #begun: Position | undefined;
 
   constructor(context: EngineContext, config: SourceConfig, source: SourceRow, options: CopySourceOptions) {
@@ -83,9 +84,9 @@ export class SourceCopy {
         await prepareTarget(client, server, copies, { keep, fillfactors: this.#context.config.fillfactors });
       });
     }
-    const pending = await this.#copyRows(openSource, copies, isPart);
+    const pending = await this.#copyRows(openSource, copies, { isPart, goesOn: keep.size > 0 });
     const good = copies.filter(({ failure }) => failure === null);
-    const start = good.length === 0 ? this.#begun! : earliest(good.flatMap((copy) => copy.positions()));
+    const start = earliest([this.#begun!, ...good.flatMap((copy) => copy.positions())]);
     const servers = isPart ? this.#serversOf(good) : serversOf(this.#context, this.#config);
     await takePlaces(this.#context, this.#config, this.#source, {
       copies: good,
@@ -150,7 +151,7 @@ export class SourceCopy {
   async #copyRows(
     openSource: () => Promise<ImportSource>,
     copies: readonly TableCopy[],
-    isPart: boolean,
+    { isPart, goesOn }: { readonly isPart: boolean; readonly goesOn: boolean },
   ): Promise<ReadonlyMap<number, readonly TargetIndex[]>> {
     const { signal, onProgress = () => {} } = this.#options;
     const backoff = new Backoff({ baseMs: 500, maxMs: 15_000 });
@@ -163,6 +164,7 @@ export class SourceCopy {
           copies.map(({ row }) => row),
           { exact: !isPart },
         );
+        if (!isPart) await this.#begin(source, goesOn);
         const snapshot = await source.openSnapshot({ workers, lockTimeoutMs: this.#config.lockTimeoutMs, signal });
         this.#begun ??= snapshot.position;
         try {
@@ -201,6 +203,15 @@ export class SourceCopy {
         await source.close();
       }
     }
+  }
+
+  /** Finds where reading begins. A copy that goes on begins where the first of its runs did. */
+  async #begin(source: ImportSource, goesOn: boolean): Promise<void> {
+    if (this.#begun !== undefined || source.placeBeforeSnapshot === undefined) return;
+    const { lockTimeoutMs: timeoutMs } = this.#config;
+    const known = goesOn ? await this.#context.control((client) => readCopyFrom(client, this.#source)) : null;
+    this.#begun = known ?? (await source.placeBeforeSnapshot({ timeoutMs, signal: this.#options.signal }));
+    if (known === null) await this.#context.control((client) => setCopyFrom(client, this.#source, this.#begun!));
   }
 
   async #onFailure(copy: TableCopy, error: unknown): Promise<void> {

@@ -1,6 +1,7 @@
 import { deleteChunks } from '../catalogue/chunk-rows.ts';
 import { noteLostView } from '../catalogue/lost-views.ts';
 import { putStructure, setPosition } from '../catalogue/position-rows.ts';
+import { deletePrepared } from '../catalogue/prepared-rows.ts';
 import { inTransaction } from '../catalogue/servers.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
 import type { SourceConfig } from '../config/source-config.ts';
@@ -43,7 +44,10 @@ export async function takePlaces(
             target: row.target,
           });
         }
-        if (start !== null) await setPosition(client, source.key, start);
+        if (start !== null) {
+          await setPosition(client, source.key, start);
+          await deletePrepared(client, source.key);
+        }
         await deleteChunks(
           client,
           source.key,

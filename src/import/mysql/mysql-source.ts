@@ -5,6 +5,7 @@ import type { SourceTable } from '../model/source-table.ts';
 import type { TargetTable } from '../model/target-table.ts';
 import type { ChangeStream, FollowOptions, ImportSource } from '../source/import-source.ts';
 import type { Snapshot } from '../source/snapshot.ts';
+import { PreparedTransactions } from '../stream/prepared-transactions.ts';
 import { ChangeReader } from './binlog/change-reader.ts';
 import { gtidProgress } from './binlog/gtid-progress.ts';
 import { expectSameLog, expectToGoOn } from './binlog/other-server.ts';
@@ -17,6 +18,7 @@ import { readExactDefaults } from './exact-defaults.ts';
 import { readFlavour, type ServerFlavour } from './flavour.ts';
 import { readSourceTables } from './information-schema.ts';
 import { placeAt } from './place-at.ts';
+import { placeBeforePrepared } from './place-before-prepared.ts';
 import { preflightMysql } from './preflight.ts';
 import { MysqlSession, type MysqlSettings, sourceLabel } from './session.ts';
 import { openSnapshot } from './snapshot.ts';
@@ -93,6 +95,10 @@ export class MysqlSource implements ImportSource {
     return openSnapshot(this.#options.settings, { flavour: this.flavour, lineage: this.#lineage }, options);
   }
 
+  placeBeforeSnapshot(options: { timeoutMs: number; signal?: AbortSignal | undefined }): Promise<Position> {
+    return placeBeforePrepared(this.#session, { flavour: this.flavour, lineage: this.#lineage }, options);
+  }
+
   /** Which server this is, when changes are resumed by GTID and it may be another one than before. */
   async identity(): Promise<string | null> {
     if (!this.#options.gtid) return null;
@@ -148,10 +154,13 @@ export class MysqlSource implements ImportSource {
       gtid: await gtidProgress(start.gtid, { mariadb }),
       queue: options.queue,
       sink: options.sink,
+      prepared: options.prepared ?? new PreparedTransactions(),
       maxRows: options.maxRows,
       maxBytes: MAX_BATCH_BYTES,
       host: {
         find: (schema, name) => options.tables.find(schema, name),
+        tables: () => options.tables,
+        wants: (schema, name) => options.statements.wants(schema, name),
         cascades: () => (this.flavour.logsCascades ? null : options.tables.cascades),
         setAside: (table, reason) => {
           options.tables.remove(table.source.schema, table.source.name);

@@ -91,6 +91,14 @@ async function checkRights(session: MysqlSession, flavour: ServerFlavour): Promi
       message: `the user may not ask for the binlog's position: grant ${status[0]!.toLowerCase()} on *.* to it`,
     });
   }
+  if (!flavour.mariadb && flavour.number >= 80_000 && !has('XA_RECOVER_ADMIN') && (await usesXa(session))) {
+    problems.push({
+      level: 'warning',
+      table: null,
+      message:
+        'the user may not see XA transactions, which this server uses: one that is prepared when the copy begins is not waited for, and all tables are set aside when it commits; grant xa_recover_admin on *.* to it',
+    });
+  }
   if (!has('RELOAD') && !flavour.mariadb) {
     problems.push({
       level: 'warning',
@@ -99,6 +107,11 @@ async function checkRights(session: MysqlSession, flavour: ServerFlavour): Promi
     });
   }
   return problems;
+}
+
+async function usesXa(session: MysqlSession): Promise<boolean> {
+  const [row] = await session.query<{ Value: string }>("show global status like 'Com_xa_prepare'");
+  return Number(row?.Value ?? 0) > 0;
 }
 
 async function checkSchemas(session: MysqlSession, schemas: readonly string[]): Promise<Problem[]> {

@@ -8,6 +8,7 @@ import type { TargetTable } from '../model/target-table.ts';
 import type { KeyColumn } from '../route/key-column.ts';
 import type { BatchQueue } from '../stream/batch-queue.ts';
 import type { FollowedTables } from '../stream/followed-tables.ts';
+import type { PreparedTransactions } from '../stream/prepared-transactions.ts';
 import type { ReaderEvents } from '../stream/reader-events.ts';
 import type { RowSink } from '../stream/row-sink.ts';
 import type { StatementHost } from '../stream/statement-host.ts';
@@ -20,6 +21,8 @@ export interface FollowOptions {
   readonly statements: StatementHost;
   readonly sink: RowSink;
   readonly queue: BatchQueue;
+  /** The XA transactions that are prepared at the start. @default none */
+  readonly prepared?: PreparedTransactions | undefined;
   readonly events: ReaderEvents;
   readonly maxRows: number;
   readonly heartbeatMs: number;
@@ -85,6 +88,15 @@ export interface ImportSource {
    */
   placeAt?(file: string, offset: number): Promise<{ readonly position: Position; readonly utc: boolean }>;
   mapTable(table: SourceTable, schema: string, options: MappingOptions): TargetTable;
+  /**
+   * A place from which the log has to be read to follow what snapshots opened afterwards do not show, when that is not
+   * the snapshots' own: transactions may be logged before they are committed. Waits for those that are older.
+   * @throws ReplicaStateError when they do not end in time
+   */
+  placeBeforeSnapshot?(options: {
+    readonly timeoutMs: number;
+    readonly signal?: AbortSignal | undefined;
+  }): Promise<Position>;
   openSnapshot(options: {
     workers: number;
     lockTimeoutMs: number;

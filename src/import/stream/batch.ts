@@ -3,6 +3,7 @@ import type { Position } from '../model/position.ts';
 import type { Destination } from '../route/router.ts';
 import type { CascadeCause, CascadeLink } from './cascade-links.ts';
 import type { FollowedTable } from './followed-table.ts';
+import type { PreparedChange } from './prepared-transactions.ts';
 
 /**
  * Changes of whole source transactions, compacted: of several changes of one row only the last remains.
@@ -38,12 +39,15 @@ export class Batch {
   /** What value policies changed, for the report; `server` is one that takes the row. */
   readonly altered: (AlteredValue & { readonly tableId: number; readonly server: string })[] = [];
 
+  /** XA transactions that were prepared in it, or came to their end. */
+  readonly prepared: PreparedChange[] = [];
+
   constructor(capacity = 256 * 1024, lines = new LineBuffer(capacity)) {
     this.lines = lines;
   }
 
   get empty(): boolean {
-    return this.rounds.length === 0;
+    return this.rounds.length === 0 && this.prepared.length === 0;
   }
 
   /** The changes of a table at a destination in the current round of rows. */

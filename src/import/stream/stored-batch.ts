@@ -17,6 +17,7 @@ interface StoredBatch {
   readonly end: Batch['end'];
   readonly sourceTimeMs: number;
   readonly altered: Batch['altered'];
+  readonly prepared: Batch['prepared'];
 }
 
 type StoredTable = Omit<FollowedTable, 'router'> & {
@@ -80,7 +81,7 @@ export function storeBatch(batch: Batch): Buffer {
             },
     };
   });
-  const { complete, changes, transactions, from, end, sourceTimeMs, altered } = batch;
+  const { complete, changes, transactions, from, end, sourceTimeMs, altered, prepared } = batch;
   const stored: StoredBatch = {
     tables: tables.map(({ router, ...table }) => ({
       ...table,
@@ -96,8 +97,19 @@ export function storeBatch(batch: Batch): Buffer {
     end,
     sourceTimeMs,
     altered,
+    prepared,
   };
   return serialize(stored);
+}
+
+/** What a stored batch says of XA transactions. */
+export function preparedIn(payload: Buffer): Batch['prepared'] {
+  return preparedOf(deserialize(payload) as StoredBatch);
+}
+
+/** Copied: what is read out shares the memory of the whole. */
+function preparedOf({ prepared }: StoredBatch): Batch['prepared'] {
+  return prepared.map(({ xid, held }) => ({ xid, held: held === null ? null : Buffer.from(held) }));
 }
 
 /** @param place - gives each destination the one object that stands for it */
@@ -124,6 +136,7 @@ export function restoreBatch(payload: Buffer, place: (destination: Destination) 
   batch.end = stored.end;
   batch.sourceTimeMs = stored.sourceTimeMs;
   batch.altered.push(...stored.altered);
+  batch.prepared.push(...preparedOf(stored));
   return batch;
 }
 

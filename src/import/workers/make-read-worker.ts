@@ -2,6 +2,7 @@ import type { Position } from '../model/position.ts';
 import type { ChangeStream } from '../source/import-source.ts';
 import type { BatchQueue } from '../stream/batch-queue.ts';
 import type { FollowedTables } from '../stream/followed-tables.ts';
+import { PreparedTransactions } from '../stream/prepared-transactions.ts';
 import type { RowSink } from '../stream/row-sink.ts';
 import { ReadWorker } from './read-worker.ts';
 import type { ReplicaParts } from './replica.ts';
@@ -14,6 +15,8 @@ export interface ReadingOptions {
   readonly sink: RowSink;
   /** Whether the servers have PostGIS. */
   readonly postgis: boolean;
+  /** At the start. */
+  readonly prepared: ReadonlyMap<string, Buffer>;
   readonly onStream: (stream: ChangeStream | null) => void;
 }
 
@@ -21,6 +24,7 @@ export interface ReadingOptions {
 export function readWorkerOf(parts: ReplicaParts, options: ReadingOptions): ReadWorker {
   const { context, config, source, notes, reporter } = parts;
   const { queue, tables, start, sink, postgis, onStream } = options;
+  const prepared = new PreparedTransactions(options.prepared);
   let handedOver: Position | null = null;
   return new ReadWorker({
     name: config.name,
@@ -30,6 +34,7 @@ export function readWorkerOf(parts: ReplicaParts, options: ReadingOptions): Read
       statements: statementHost(context, config, source, opened, { postgis, tables }),
       sink,
       queue,
+      prepared,
       events: {
         setAside: (table, reason, details) => {
           tables.remove(table.source.schema, table.source.name);
@@ -43,6 +48,7 @@ export function readWorkerOf(parts: ReplicaParts, options: ReadingOptions): Read
         caughtUp: () => reporter.caughtUp(),
         handedOver: (batch) => {
           tables.keep();
+          prepared.keep();
           handedOver = batch.end;
           reporter.handedOver(batch);
         },
@@ -53,6 +59,7 @@ export function readWorkerOf(parts: ReplicaParts, options: ReadingOptions): Read
     start,
     queue,
     tables,
+    prepared,
     isAside: (id) => notes.aside.has(id),
     lastHandedOver: () => handedOver,
     onStream,

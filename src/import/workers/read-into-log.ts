@@ -1,5 +1,6 @@
-import { appendLog, endOfLog, trimLog } from '../catalogue/log-rows.ts';
+import { appendLog, endOfLog, logOfPrepared, trimLog } from '../catalogue/log-rows.ts';
 import { readPosition } from '../catalogue/position-rows.ts';
+import { listPrepared } from '../catalogue/prepared-rows.ts';
 import { inTransaction } from '../catalogue/servers.ts';
 import { listTables, setDropped, updateStructure } from '../catalogue/table-rows.ts';
 import { earliest } from '../snapshot/copy-job.ts';
@@ -7,7 +8,7 @@ import type { Batch } from '../stream/batch.ts';
 import { BatchQueue } from '../stream/batch-queue.ts';
 import { FollowedTables } from '../stream/followed-tables.ts';
 import { RowSink } from '../stream/row-sink.ts';
-import { storeBatch } from '../stream/stored-batch.ts';
+import { preparedIn, storeBatch } from '../stream/stored-batch.ts';
 import { followedFrom, loadTables, serversOf } from './load-tables.ts';
 import { readWorkerOf } from './make-read-worker.ts';
 import { hasPostgis } from './postgis.ts';
@@ -40,6 +41,7 @@ export async function readIntoLog(parts: ReplicaParts, signal: AbortSignal): Pro
     start,
     sink: new RowSink(),
     postgis: await hasPostgis(context, servers[0]!),
+    prepared: await preparedAtEnd(parts, servers[0]!),
     onStream: () => {},
   });
   const writer = async (until: AbortSignal): Promise<void> => {
@@ -57,6 +59,22 @@ export async function readIntoLog(parts: ReplicaParts, signal: AbortSignal): Pro
   await together([(until: AbortSignal) => reader.run(until), writer], signal, (work, until) => work(until));
 }
 
+/**
+ * The XA transactions that are prepared where the log ends: those that a server has, and what the log says beyond. What is
+ * applied meanwhile is in both; the log is looked at first, so nothing falls between.
+ */
+async function preparedAtEnd({ context, source }: ReplicaParts, server: string): Promise<Map<string, Buffer>> {
+  const payloads = await context.control((client) => logOfPrepared(client, source));
+  const prepared = await context.servers.with(server, (client) => listPrepared(client, source.key));
+  for (const payload of payloads) {
+    for (const { xid, held } of preparedIn(payload)) {
+      if (held === null) prepared.delete(xid);
+      else prepared.set(xid, held);
+    }
+  }
+  return prepared;
+}
+
 async function append({ context, source }: ReplicaParts, batch: Batch): Promise<void> {
   const payload = storeBatch(batch);
   await context.control((client) =>
@@ -66,7 +84,13 @@ async function append({ context, source }: ReplicaParts, batch: Batch): Promise<
         if (round.after !== null) await updateStructure(client, round.after);
         else if (round.before !== null) await setDropped(client, round.before.id);
       }
-      await appendLog(client, source, { complete: batch.complete, end: batch.end, changes: batch.changes, payload });
+      await appendLog(client, source, {
+        complete: batch.complete,
+        end: batch.end,
+        changes: batch.changes,
+        prepared: batch.prepared.length > 0,
+        payload,
+      });
     }),
   );
 }

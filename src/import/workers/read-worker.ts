@@ -7,6 +7,7 @@ import type { ChangeStream, FollowOptions, ImportSource } from '../source/import
 import { Batch } from '../stream/batch.ts';
 import type { BatchQueue } from '../stream/batch-queue.ts';
 import type { FollowedTables } from '../stream/followed-tables.ts';
+import type { PreparedTransactions } from '../stream/prepared-transactions.ts';
 import { messageOf } from './message-of.ts';
 
 export interface ReadWorkerOptions {
@@ -16,6 +17,7 @@ export interface ReadWorkerOptions {
   readonly start: Position;
   readonly queue: BatchQueue;
   readonly tables: FollowedTables;
+  readonly prepared?: PreparedTransactions | undefined;
   readonly isAside: (tableId: number) => boolean;
   /** End of the batch handed over last. */
   readonly lastHandedOver: () => Position | null;
@@ -42,7 +44,7 @@ export class ReadWorker {
 
   async run(signal: AbortSignal): Promise<void> {
     const backoff = new Backoff({ baseMs: 200, maxMs: 10_000 });
-    const { log, name, queue, tables, isAside } = this.#options;
+    const { log, name, queue, tables, prepared, isAside } = this.#options;
     tables.keep();
     for (;;) {
       try {
@@ -58,6 +60,7 @@ export class ReadWorker {
         reset.isReset = true;
         queue.push(reset);
         tables.restore(isAside);
+        prepared?.restore();
         await sleep(delay, { signal, what: 'reading' }).catch(() => {});
         if (signal.aborted) return;
       }

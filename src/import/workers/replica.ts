@@ -1,6 +1,7 @@
 import { linkSignals } from '../../internal/link-signals.ts';
 import { ServerApplier } from '../apply/server-applier.ts';
 import { deleteLog } from '../catalogue/log-rows.ts';
+import { listPrepared } from '../catalogue/prepared-rows.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
 import { deleteTable, listTables, updateStructure } from '../catalogue/table-rows.ts';
 import type { EngineContext } from '../commands/context.ts';
@@ -111,6 +112,7 @@ async function directSession(parts: ReplicaParts, signal: AbortSignal, isolate: 
       start,
       sink: new RowSink(applied),
       postgis,
+      prepared: await context.servers.with(behind.server, (client) => listPrepared(client, source.key)),
       onStream: (opened) => {
         stream = opened;
       },

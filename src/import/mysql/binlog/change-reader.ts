@@ -1,14 +1,22 @@
 import { FlowGate } from '../../stream/flow-gate.ts';
-import type { FollowedTable } from '../../stream/followed-table.ts';
 import { OpenBatch } from '../../stream/open-batch.ts';
+import type { PreparedChange } from '../../stream/prepared-transactions.ts';
 import type { RowSink } from '../../stream/row-sink.ts';
+import {
+  type HeldTransaction,
+  heldBody,
+  restoreHeld,
+  storeHeld,
+  TransactionToHold,
+  unfollowable,
+} from './held-transaction.ts';
 import type { PacketReader } from './packet-reader.ts';
 import { type BinlogPosition, toPosition } from './position.ts';
 import type { ChangeReaderOptions, SourceStatement } from './reader-options.ts';
-import { isRowsEvent, PARTIAL_UPDATE_EVENT, parseRowsEvent, TABLE_MAP_EVENT } from './rows-event.ts';
-import { TableShapes } from './shapes.ts';
+import { RowEvents } from './row-events.ts';
 import type { StatementTime } from './statement-time.ts';
 import type { EventHeader, TransportHandler } from './transport.ts';
+import { parseXaStatement, preparedXid, type XaStatement } from './xid.ts';
 import type { BinlogEvent } from './zongji-types.ts';
 
 /** How long an idle replica may leave its stored position behind. */
@@ -18,22 +26,22 @@ const IDLE_POSITION_MS = 1_000;
  * Turns binlog events into batches of whole transactions.
  *
  * ```
- *            gtid / BEGIN            xid / COMMIT / a statement of its own
- *   between ─────────────▶ inside ─────────────────────────────▶ between
+ *            gtid / BEGIN            xid / COMMIT / a statement of its own / XA PREPARE
+ *   between ─────────────▶ inside ──────────────────────────────────────────▶ between
  * ```
  *
  * The place of the log that is ever stored is the end of a group of events, so reading can always begin there again.
  */
 export class ChangeReader implements TransportHandler {
   readonly #options: ChangeReaderOptions;
-  readonly #shapes: TableShapes;
+  readonly #events: RowEvents;
   readonly #sink: RowSink;
   readonly #open: OpenBatch;
   #file: string;
   #offset: number;
   #inside = false;
-  /** In an XA transaction, whose rows are logged at its PREPARE and may be rolled back much later. */
-  #xa = false;
+  /** In an XA transaction, whose rows are logged at its PREPARE: whether they stay is said later. */
+  #toHold: TransactionToHold | null = null;
   #gtid: string | null = null;
   #handedOverAt = 0;
   #statementTime: StatementTime = { microseconds: 0, timeZone: null };
@@ -42,11 +50,7 @@ export class ChangeReader implements TransportHandler {
   constructor(options: ChangeReaderOptions) {
     this.#options = options;
     this.#sink = options.sink;
-    this.#sink.cascades.onUnfollowable = (table, reason) => options.host.setAside(table, reason);
-    this.#shapes = new TableShapes(options.charsets, {
-      mariadb: options.mariadb,
-      cascades: () => options.host.cascades(),
-    });
+    this.#events = new RowEvents(options);
     this.#file = options.start.file;
     this.#offset = options.start.offset;
     const { queue, host, from } = options;
@@ -61,9 +65,8 @@ export class ChangeReader implements TransportHandler {
   }
 
   raw(type: number, body: PacketReader, header: EventHeader): void {
-    if (type === TABLE_MAP_EVENT) this.#learn(body);
-    else if (type === PARTIAL_UPDATE_EVENT) this.#partialUpdate(body);
-    else if (isRowsEvent(type)) this.#rows(type, body, header);
+    if (this.#toHold === null) this.#rows(type, body, header);
+    else this.#toHold.take(type, body, header);
   }
 
   event(event: BinlogEvent): void {
@@ -79,6 +82,9 @@ export class ChangeReader implements TransportHandler {
         return;
       case 'Xid':
         this.#commit(event);
+        return;
+      case 'XaPrepare':
+        this.#prepare(event);
         return;
       case 'Query':
         this.#query(event);
@@ -97,73 +103,17 @@ export class ChangeReader implements TransportHandler {
     this.#options.host.failed(error);
   }
 
-  #learn(body: PacketReader): void {
-    const { host } = this.#options;
-    let followed: FollowedTable | null = null;
-    try {
-      this.#shapes.learn(body, (schema, name) => {
-        followed = host.find(schema, name);
-        return followed;
-      });
-    } catch (error) {
-      if (followed === null) throw error;
-      host.setAside(followed, error);
-    }
-  }
-
-  #rows(type: number, body: PacketReader, header: EventHeader): void {
-    const event = parseRowsEvent(type, body);
-    const shape = this.#shapes.of(event.tableId);
-    if (shape === null) return;
-    const batch = this.#open.current;
-    const { rows } = event;
-    const { whole, layout, old, oldLayout, table } = shape;
-    if (this.#xa) {
-      const reason =
-        'its rows were changed in an XA transaction, which is logged before it is decided and cannot be followed';
-      this.#options.host.setAside(table, new Error(reason));
-      return;
-    }
-    const { skipEvents } = table;
-    // A row that is to stay may have children that are not
-    if (skipEvents.has(event.kind) && layout.cascades === null) return;
-    this.#sink.cascades.foreignKeys = event.foreignKeys;
-    const decodeNew = (): Int32Array => {
-      whole.decode(rows, batch.lines);
-      return whole.fieldEnds;
-    };
-    const decodeOld = (): Int32Array => {
-      old.decode(rows, batch.lines);
-      return old.fieldEnds;
-    };
-    try {
-      whole.expectFullImage(event.present, shape.map.name);
-      while (!rows.done) {
-        if (event.kind === 'insert') this.#sink.insert(batch, layout, decodeNew);
-        else if (event.kind === 'delete') this.#sink.remove(batch, oldLayout, decodeOld, layout);
-        else this.#sink.update(batch, oldLayout, decodeOld, layout, decodeNew);
-      }
-    } catch (error) {
-      this.#options.host.setAside(table, error);
-      return;
-    }
-    batch.sourceTimeMs = header.timestamp * 1_000;
-    if (batch.changes >= this.#options.maxRows * 4 || batch.lines.length >= this.#options.maxBytes)
-      this.#open.pushPart();
-  }
-
-  #partialUpdate(body: PacketReader): void {
-    const shape = this.#shapes.of(body.u48());
-    if (shape === null) return;
-    const reason =
-      'a session has set binlog_row_value_options = PARTIAL_JSON, and the log holds only what changed inside of its values';
-    this.#options.host.setAside(shape.table, new Error(reason));
+  #rows(type: number, body: PacketReader, header: Pick<EventHeader, 'timestamp'>): void {
+    const { current: batch } = this.#open;
+    this.#events.take(batch, type, body, header);
+    const { maxRows, maxBytes } = this.#options;
+    if (batch.changes >= maxRows * 4 || batch.lines.length >= maxBytes) this.#open.pushPart();
   }
 
   #begin(event: BinlogEvent): void {
     this.#inside = true;
     // MariaDB says it with the GTID, MySQL by a statement
-    this.#xa = event.preparedXa ?? false;
+    this.#toHold = event.preparedXa ? new TransactionToHold(this.#options.host) : null;
     this.#gtid = event.gtid ?? null;
     this.#sink.transactionStart = toPosition(this.#here(), this.#options.lineage).ordinal;
   }
@@ -185,7 +135,11 @@ export class ChangeReader implements TransportHandler {
     }
     if (word === 'savepoint' || word === 'rollback' || word === 'release' || sql.startsWith('#')) return;
     if (!this.#inside) this.#begin(event);
-    if (word === 'xa') this.#xa = /^\s*xa\s+(start|begin)\b/i.test(sql);
+    const xa = word === 'xa' ? parseXaStatement(sql) : null;
+    if (xa !== null) {
+      this.#xaStatement(xa, event);
+      return;
+    }
     this.flow.hold('statement');
     const statement: SourceStatement = {
       sql,
@@ -202,6 +156,49 @@ export class ChangeReader implements TransportHandler {
       },
       (error: unknown) => this.failed(error),
     );
+  }
+
+  #xaStatement({ verb, xid }: XaStatement, event: BinlogEvent): void {
+    if (verb === 'start') this.#toHold = new TransactionToHold(this.#options.host);
+    if (verb !== 'commit' && verb !== 'rollback') return;
+    const held = this.#options.prepared.find(xid);
+    if (held !== null) {
+      if (verb === 'commit') this.#release(restoreHeld(held));
+      this.#notePrepared({ xid, held: null });
+    } else if (verb === 'commit') this.#unknownCommit(xid);
+    this.#commit(event);
+  }
+
+  /** The end of an XA transaction's rows. */
+  #prepare(event: BinlogEvent): void {
+    const held = this.#toHold?.hold();
+    this.#toHold = null;
+    if (held !== undefined && event.onePhase === true) this.#release(held);
+    else if (held !== undefined) this.#notePrepared({ xid: preparedXid(event), held: storeHeld(held) });
+    this.#commit(event);
+  }
+
+  #notePrepared(change: PreparedChange): void {
+    this.#options.prepared.apply(change);
+    this.#open.current.prepared.push(change);
+  }
+
+  /** What was held happens now: locks kept it apart from everything between, and snapshots did not see it. */
+  #release(held: HeldTransaction): void {
+    const { host } = this.#options;
+    for (const [table, reason] of unfollowable(held, host.tables())) {
+      if (this.#sink.transactionStart >= table.copiedAt.all) host.setAside(table, new Error(reason));
+    }
+    for (const event of held.events ?? []) this.#rows(event.type, heldBody(event), event);
+  }
+
+  /** It was prepared before the place where reading ever began. Copies that are newer show what it did. */
+  #unknownCommit(xid: string): void {
+    const { host } = this.#options;
+    const reason = `the XA transaction ${xid} was prepared before the rows were copied and committed after it; what it changed is not known`;
+    for (const table of [...host.tables()]) {
+      if (this.#sink.transactionStart >= table.copiedAt.all) host.setAside(table, new Error(reason));
+    }
   }
 
   #commit(event: BinlogEvent): void {

@@ -2,6 +2,7 @@ import type { Batch } from '../../stream/batch.ts';
 import type { BatchQueue } from '../../stream/batch-queue.ts';
 import type { FollowedTable } from '../../stream/followed-table.ts';
 import type { CascadeReach } from '../../stream/pending-cascades.ts';
+import type { PreparedTransactions } from '../../stream/prepared-transactions.ts';
 import type { RowSink } from '../../stream/row-sink.ts';
 import type { Charsets } from '../charsets.ts';
 import type { GtidProgress } from './gtid-progress.ts';
@@ -11,6 +12,10 @@ import type { BinlogPosition } from './position.ts';
 export interface ChangeReaderHost {
   /** The followed table of that name as it stands now, or `null`. */
   find(schema: string, name: string): FollowedTable | null;
+  /** All tables that are followed now. */
+  tables(): Iterable<FollowedTable>;
+  /** Whether changes of that table are wanted, followed already or not. */
+  wants(schema: string, name: string): boolean;
   /** What foreign keys do to rows without a word in the log; `null` when the source logs it. */
   cascades(): CascadeReach | null;
   /** A table whose rows cannot be read any more. */
@@ -46,6 +51,8 @@ export interface ChangeReaderOptions {
   readonly gtid: GtidProgress | null;
   readonly queue: BatchQueue;
   readonly sink: RowSink;
+  /** The XA transactions that are prepared at the start. */
+  readonly prepared: PreparedTransactions;
   readonly host: ChangeReaderHost;
   /** Hand a batch over at the latest when it holds this many row changes. */
   readonly maxRows: number;

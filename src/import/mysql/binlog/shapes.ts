@@ -4,7 +4,7 @@ import type { CascadeReach } from '../../stream/pending-cascades.ts';
 import type { Charsets } from '../charsets.ts';
 import type { PacketReader } from './packet-reader.ts';
 import { RowDecoder } from './row-decoder.ts';
-import { parseTableMap, type TableMap } from './table-map.ts';
+import { parseTableMap, type TableMap, tableOfMap } from './table-map.ts';
 
 /** A table as the last TABLE_MAP event with its id described it, with the decoders for its rows. */
 export interface TableShape {
@@ -48,10 +48,7 @@ export class TableShapes {
     const id = body.bytes.readUIntLE(body.at, 6);
     const bytes = body.bytes.subarray(body.at, body.end);
     const known = this.#known.get(id);
-    const schemaLength = bytes[8]!;
-    const schema = bytes.toString('utf8', 9, 9 + schemaLength);
-    const nameLength = bytes[10 + schemaLength]!;
-    const name = bytes.toString('utf8', 11 + schemaLength, 11 + schemaLength + nameLength);
+    const { schema, name } = tableOfMap(bytes);
     const table = find(schema, name);
     const cascades = this.#cascades();
     if (known?.table === table && known.cascades === cascades && known.bytes.equals(bytes)) return;

@@ -24,6 +24,16 @@ export interface TableMap {
   readonly columns: readonly BinlogColumn[];
 }
 
+/** Which table a TABLE_MAP event is of. Looked at for each of them, so nothing else is read. */
+export function tableOfMap(body: Buffer): { readonly schema: string; readonly name: string } {
+  const schemaEnd = 9 + body[8]!;
+  const nameStart = schemaEnd + 2;
+  return {
+    schema: body.toString('utf8', 9, schemaEnd),
+    name: body.toString('utf8', nameStart, nameStart + body[schemaEnd + 1]!),
+  };
+}
+
 /** Raised when a table map lacks what `binlog_row_metadata=FULL` adds. */
 export class MetadataMissing extends Error {}
 

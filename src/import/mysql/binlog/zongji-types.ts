@@ -50,4 +50,9 @@ export interface BinlogEvent {
   readonly standalone?: boolean;
   readonly preparedXa?: boolean;
   readonly isDdl?: boolean;
+  /** XaPrepare. */
+  readonly onePhase?: boolean;
+  readonly xidFormatId?: number;
+  readonly xidGtrid?: Buffer;
+  readonly xidBqual?: Buffer;
 }

@@ -145,6 +145,8 @@ export class StatementWork {
     if (table === null) {
       if (this.#options.tables.find(from.schema, from.name) !== null) return null;
       if (!host.wants(to.schema, to.name)) return null;
+      // Copied under its new name
+      if (this.#options.tables.find(to.schema, to.name) !== null && this.#find(to) === null) return null;
       const source = (await readTable(to.schema, to.name)) ?? null;
       if (source === null) return 'unknown';
       await host.registerAside(
