@@ -97,9 +97,10 @@ async function directSession(parts: ReplicaParts, signal: AbortSignal, isolate: 
   try {
     const start = earliest(appliers.map(({ position }) => position));
     const behind = appliers.find(({ position }) => position.ordinal === start.ordinal)!;
-    const [known, postgis] = await Promise.all([
+    const [known, postgis, prepared] = await Promise.all([
       loadTables(context, config, source, behind.server),
       hasPostgis(context, behind.server),
+      context.servers.with(behind.server, (client) => listPrepared(client, source.key)),
     ]);
     const tables = new FollowedTables(known);
     const even = appliers.every(({ position }) => position.ordinal === start.ordinal);
@@ -112,7 +113,7 @@ async function directSession(parts: ReplicaParts, signal: AbortSignal, isolate: 
       start,
       sink: new RowSink(applied),
       postgis,
-      prepared: await context.servers.with(behind.server, (client) => listPrepared(client, source.key)),
+      prepared,
       onStream: (opened) => {
         stream = opened;
       },
