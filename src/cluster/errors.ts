@@ -9,6 +9,7 @@
  * ├─ ServerOutdatedError     a server's shards are not those of the map, as after a restore from an old backup
  * ├─ MigrationsFailedError   migrations failed on some shards; `failures` lists them, the others are done
  * ├─ LookupTakenError        another row has this unique value; `key` names it
+ * ├─ AtomicWriteUndoneError  an atomic write over several shards certainly did not happen
  * ├─ MovesFailedError        some moves of a plan failed; `failures` lists them, the others are done
  * └─ Move…Error              see move/errors.ts
  * ```
@@ -117,5 +118,15 @@ export class LookupTakenError extends HypervaultError {
     this.lookup = lookup;
     this.value = value;
     this.key = key;
+  }
+}
+
+/** A session was lost while an atomic write was being decided, and it certainly did not happen on any shard. */
+export class AtomicWriteUndoneError extends HypervaultError {
+  constructor(cause: unknown) {
+    super('ATOMIC_WRITE_UNDONE', 'a session was lost; the atomic write was undone on all its shards', {
+      cause,
+      retryable: true,
+    });
   }
 }

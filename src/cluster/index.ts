@@ -4,8 +4,17 @@
  * @module
  */
 
+export {
+  type AtomicOptions,
+  type AtomicStep,
+  type AtomicWriteOptions,
+  AtomicWrites,
+  atomicWrites,
+} from './atomic/atomic-writes.ts';
+export type { InDoubt } from './atomic/recover.ts';
 export { connectionBudget, type ServerBudget } from './connection-budget.ts';
 export {
+  AtomicWriteUndoneError,
   LookupTakenError,
   MapConflictError,
   MapMissingError,

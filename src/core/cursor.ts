@@ -1,7 +1,7 @@
 import type { Client, CustomTypesConfig, QueryArrayConfig, QueryArrayResult, QueryResult, QueryResultRow } from 'pg';
 import PgCursor from 'pg-cursor';
 import { ClosedError, OutcomeUnknownError } from '../errors.ts';
-import { quoteIdentifier } from '../internal/quote.ts';
+import { quoteIdentifier, quoteLiteral } from '../internal/quote.ts';
 import { throwIfAborted } from '../internal/sleep.ts';
 import { isConnectionLoss } from '../internal/sqlstate.ts';
 import type { Observer } from './observe.ts';
@@ -66,6 +66,20 @@ export class Cursor {
    * @throws OutcomeUnknownError when the session is lost while COMMIT is under way
    */
   async transaction<T>(fn: (cursor: Cursor) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    return this.#transaction(fn, options, 'commit');
+  }
+
+  /**
+   * Like {@link transaction}, but ends with PREPARE TRANSACTION: from then on any session may commit it or roll it back,
+   * by this name. @internal
+   *
+   * @throws OutcomeUnknownError when the session is lost while PREPARE is under way
+   */
+  async prepared<T>(name: string, fn: (cursor: Cursor) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    return this.#transaction(fn, options, `prepare transaction ${quoteLiteral(name)}`);
+  }
+
+  async #transaction<T>(fn: (cursor: Cursor) => Promise<T>, options: TransactionOptions, end: string): Promise<T> {
     await this.#enter();
     if (this.#inTransaction) throw new Error('a transaction is open on this cursor already; use a savepoint');
     await this.#client.query(beginText(options));
@@ -81,7 +95,8 @@ export class Cursor {
     } finally {
       this.#inTransaction = false;
     }
-    return this.#commit(result);
+    await this.#end(end);
+    return result;
   }
 
   /**
@@ -192,16 +207,16 @@ export class Cursor {
     }
   }
 
-  async #commit<T>(result: T): Promise<T> {
+  async #end(text: string): Promise<void> {
+    const verb = text === 'commit' ? 'COMMIT' : 'PREPARE TRANSACTION';
     try {
-      const { command } = await this.#client.query('commit');
-      if (command !== 'COMMIT') {
+      const { command } = await this.#client.query(text);
+      if (command !== verb.split(' ')[0]) {
         throw new Error('the transaction was rolled back: an error inside it was caught and not thrown again');
       }
-      return result;
     } catch (error) {
       if (!isConnectionLoss(error)) throw error;
-      throw new OutcomeUnknownError('the session was lost while COMMIT was under way', { cause: error });
+      throw new OutcomeUnknownError(`the session was lost while ${verb} was under way`, { cause: error });
     }
   }
 }

@@ -15,6 +15,7 @@ export const SQLSTATE = {
   undefinedFunction: '42883',
   undefinedTable: '42P01',
   undefinedObject: '42704',
+  objectNotInPrerequisiteState: '55000',
   duplicatePreparedStatement: '42P05',
   invalidSqlStatementName: '26000',
   tooManyConnections: '53300',
@@ -49,6 +50,8 @@ export const SV = {
   versionConflict: 'SV006',
   /** A leader's term is over: DETAIL holds JSON `{"epoch":…,"holder":…}` of the one that runs. */
   leaseLost: 'SV007',
+  /** An atomic write may not begin on a shard that is being handed over. */
+  shardOnTheMove: 'SV008',
   /** Import: another worker moved the position of the source. DETAIL holds JSON `{"ordinal":…,"position":…}`. */
   importPositionMoved: 'SV020',
   /** Import: a target schema belongs to another source. DETAIL holds JSON `{"schema":…,"source":…}`. */

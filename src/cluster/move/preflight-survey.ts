@@ -76,7 +76,13 @@ const SERVER = `
     current_user as role,
     exists (select from pg_namespace where nspname = $1) as schema_there,
     to_regclass('hypervault.settings') is not null as installed,
-    array(select gid from pg_prepared_xacts where database = current_database()) as prepared,
+    array(
+      select gid
+      from pg_prepared_xacts
+      where database = current_database()
+        -- Atomic writes end theirs by themselves; a move waits for one as for any writer.
+        and not (starts_with(gid, 'hv_atomic:') and prepared > clock_timestamp() - interval '30 s')
+    ) as prepared,
     (
       select floor(max(date_part('epoch', clock_timestamp() - xact_start)) * 1000)::float8
       from pg_stat_activity
