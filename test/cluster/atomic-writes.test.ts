@@ -172,6 +172,27 @@ test('a decision is flushed although the servers are told not to', async () => {
   await expectNothingLeft(db);
 });
 
+test('a role with the least rights makes them and recovers its own; those of another it tells and leaves', async () => {
+  const { db } = await setting();
+  const app = `app_${a!.connection.database}`;
+  for (const { query } of [a!, b!]) await query(`create role ${app} login password 'app'`);
+  await install(connections, { modules: ['core', 'cluster'], grantTo: [app] });
+  const low = new Datastore(connections.map((entry) => ({ ...entry, user: app, password: 'app' })));
+  onTestFinished(() => low.disconnect({ deadlineMs: 1_000 }));
+  const writer = await atomicWrites(low, { recoverEveryMs: 0 });
+  await writer.write([1, 30], async ([one, two]) => [await one!.query(add(1)), await two!.query(add(1))]);
+  await abandoned(low, [1, 30], 'decided');
+  expect(await writer.recover({ afterMs: 0 })).toMatchObject([{ shardId: 30, outcome: 'committed' }]);
+  await abandoned(db, [1, 30], 'decided');
+  expect(await writer.recover({ afterMs: 0 })).toMatchObject([
+    { shardId: 30, outcome: 'failed', error: { code: '42501' } },
+  ]);
+  const superuser = await atomicWrites(db, { recoverEveryMs: 0, recoverAfterMs: 0 });
+  expect([await count(db, 1), await count(db, 30)]).toEqual([3, 3]);
+  await expectNothingLeft(db);
+  await Promise.all([writer.close(), superuser.close()]);
+});
+
 test('wrong use is refused before anything is sent, and a callback that ends a transaction is undone', async () => {
   const { db, atomic } = await setting();
   const never = (): Promise<never> => Promise.reject(new Error('ran'));

@@ -107,11 +107,13 @@ test('a server that is not set up for moves is named with its setting, and one t
   await a.query('create role nobody_special login password $$secret$$');
   const cluster = await movableCluster({ databases: [a, b, databaseOf({ ...a.connection, database: 'control' })] });
   await a.query(`begin; create table public.t (n int); prepare transaction 'kept'`);
+  // A part of an atomic write ends by itself.
+  await a.query(`begin; create table public.u (n int); prepare transaction 'hv_atomic:x:1:2'`);
   const waiting = a.query('select pg_sleep(0.6)');
   await a.query('select pg_sleep(0.2)');
   const found = await problems(cluster, { acceptStaleReads: true, maxTransactionAgeMs: 100 });
   await waiting;
-  await a.query(`rollback prepared 'kept'`);
+  for (const kept of ['kept', 'hv_atomic:x:1:2']) await a.query(`rollback prepared '${kept}'`);
   expect(found).toEqual({
     wal_level: expect.stringMatching(/b has wal_level = replica; set it to logical/),
     slots: expect.stringMatching(/a has 2 free replication slots and a move needs 3/),

@@ -50,7 +50,7 @@ async function fixedSettings(client: Client): Promise<string> {
 
 const SERVER = `
   select
-    floor(date_part('epoch', clock_timestamp()) * 1000)::float8 as clock_ms,
+    date_part('epoch', clock_timestamp()) * 1000 as clock_ms,
     pg_is_in_recovery() as standby,
     current_setting('server_version_num')::integer / 10000 as version,
     current_setting('wal_level') as wal_level,
