@@ -2,7 +2,8 @@
 import { loadavg } from 'node:os';
 import pg from 'pg';
 import { type MoveProgress, planDrain, runPlan, surveyShards } from 'pg-hypervault/cluster';
-import { startEmbedded } from 'pg-hypervault/embedded';
+import { type Embedded, startEmbedded } from 'pg-hypervault/embedded';
+import { type CpuShare, cpuGroups, holdToShare } from './support/cpu-share.ts';
 import { percentile, type Result, rounded, spread } from './support/result.ts';
 import { lostRows, makeCluster, makeTables, type ShardCluster } from './support/shard-cluster.ts';
 import { startShardLoad, took } from './support/shard-load.ts';
@@ -14,26 +15,49 @@ const ROWS = 1_500;
 /** Between two calls of one caller. */
 const EVERY_MS = 20;
 const BEFORE_MS = 15_000;
+/** Until every session has met every table once: before that, calls are slower than they will be. */
+const WARM_UP_MS = 6_000;
+/** Of one processor, for each server, so that neither programs nor the mover take what is a server's; 0: as it comes. */
+const SHARE = Number(process.env.HYPERVAULT_BENCH_SHARE ?? 0);
 /** As `hypervault drain` rests after each move. */
-const REST_MS = Number(process.env.HYPERVAULT_BENCH_REST_MS ?? 500);
+const REST_MS = Number(process.env.HYPERVAULT_BENCH_REST_MS ?? 2_000);
 
 export async function run(): Promise<Result[]> {
   const settings = { shared_buffers: '128MB', max_wal_size: '4GB' };
   const embedded = await startEmbedded({ servers: 2, settings });
+  const shares: CpuShare[] = [];
   try {
-    return [await drain(await makeCluster(embedded, { db1: `1-${SHARDS + 1}` }))];
+    const cluster = await makeCluster(embedded, { db1: `1-${SHARDS + 1}` });
+    return [await drain(cluster, () => held(embedded, shares))];
   } finally {
     await embedded.stop();
+    for (const share of shares) await share.release();
   }
 }
 
-async function drain(cluster: ShardCluster): Promise<Result> {
+/** Holds every server to its share. Whether it could. */
+async function held({ servers }: Embedded, shares: CpuShare[]): Promise<boolean> {
+  if (SHARE === 0) return false;
+  const groups = await cpuGroups();
+  if ('why' in groups) {
+    console.log(`servers are not held to a share: ${groups.why}`);
+    return false;
+  }
+  for (const { pid, name } of servers) {
+    const group = `hypervault-bench-${process.pid}-${name}`;
+    shares.push(await holdToShare(groups.version, { pid: pid!, share: SHARE, name: group }));
+  }
+  return true;
+}
+
+async function drain(cluster: ShardCluster, hold: () => Promise<boolean>): Promise<Result> {
   const { setting, map } = cluster;
   const shards = Array.from({ length: SHARDS }, (_, n) => n + 1);
   await makeTables(cluster, { shards, tables: TABLES, rowsEach: ROWS / TABLES });
+  const isHeld = await hold();
   // Each caller has eight shards, in turns.
   const load = await startShardLoad({ ...setting, shards, writers: CALLERS, everyMs: EVERY_MS, tables: TABLES });
-  await wait(2_000);
+  await wait(WARM_UP_MS);
   const began = Date.now();
   await wait(BEFORE_MS);
   const pauses: number[] = [];
@@ -71,6 +95,7 @@ async function drain(cluster: ShardCluster): Promise<Result> {
     rowsEach: ROWS,
     callers: CALLERS,
     restMs: REST_MS,
+    sharePerServer: isHeld ? SHARE : 'none',
     unit: '×',
     ours: rounded(percentile(during, 0.99) / percentile(before, 0.99)),
     beforeMs: spread(before),

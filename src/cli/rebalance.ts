@@ -77,7 +77,7 @@ function withRunOptions(command: Command): Command {
     .option('--dry-run', 'only show the plan')
     .option('--concurrency <n>', 'moves at the same time', wholeNumber('--concurrency', 1, 64), 2)
     .option('--max-per-server <n>', 'moves at the same time on one server', wholeNumber('--max-per-server', 1, 64), 1)
-    .option('--rest-ms <ms>', 'rest of both servers after each move', wholeNumber('--rest-ms', 0, 3_600_000), 500)
+    .option('--rest-ms <ms>', 'rest of both servers after each move', wholeNumber('--rest-ms', 0, 3_600_000), 2_000)
     .option('--way-back', 'keep a way back of each move, until hypervault move --finish')
     .option('--no-verify', 'do not compare the copies before each flip')
     .option('--accept-stale-reads', 'move although programs use the shards as their owner or as superusers')

@@ -13,7 +13,8 @@ async function cluster() {
   const config = join(directory, 'hypervault.json');
   const servers = { ...made.setting.servers, control: made.setting.control };
   await writeFile(config, JSON.stringify({ servers, control: 'control', shards: 'live' }));
-  const run = (...words: string[]) => hypervault([...words, '--accept-stale-reads', '--config', config]);
+  const run = (...words: string[]) =>
+    hypervault([...words, '--rest-ms', '50', '--accept-stale-reads', '--config', config]);
   const map = async () => (await readMap(made.setting.control))!.document.servers;
   return { ...made, run, map };
 }

@@ -12,7 +12,9 @@ export interface RunPlanOptions extends MoveOptions {
   readonly maxPerServer?: number | undefined;
   /**
    * How long the two servers of a move are left alone after it, so that a plan of many small shards, each of which is
-   * copied, built and compared at full speed, stays a guest. @default 500
+   * copied, built and compared at full speed, stays a guest. A move of 1,500 rows takes some 0.2 s of processor on each
+   * server: on a machine of two processors programs saw a 99th percentile 1.65 times that before with a rest of 500 ms,
+   * 1.07 times with 2,000. @default 2000
    */
   readonly restMs?: number | undefined;
   /** Told when a move is over, well or not. */
@@ -42,7 +44,7 @@ export interface MoveOutcome extends PlannedMove {
 export async function runPlan(
   setting: MoveSetting,
   moves: readonly PlannedMove[],
-  { concurrency = 2, maxPerServer = 1, restMs = 500, onMove, ...options }: RunPlanOptions = {},
+  { concurrency = 2, maxPerServer = 1, restMs = 2_000, onMove, ...options }: RunPlanOptions = {},
 ): Promise<void> {
   if (!(restMs >= 0)) throw new ConfigurationError(`a plan of moves: restMs must be at least 0, not ${restMs}`);
   const how: MoveOptions = { wayBack: false, ...options };
