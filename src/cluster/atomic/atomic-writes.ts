@@ -105,9 +105,9 @@ export class AtomicWrites {
    * });
    * ```
    */
-  async write<T>(
-    shards: readonly number[],
-    fn: (cursors: readonly Cursor[]) => Promise<T>,
+  async write<T, const Shards extends readonly number[]>(
+    shards: Shards,
+    fn: (cursors: { readonly [Place in keyof Shards]: Cursor }) => Promise<T>,
     { signal }: AtomicWriteOptions = {},
   ): Promise<T> {
     this.#assertShards(shards);
@@ -117,7 +117,7 @@ export class AtomicWrites {
       const { epoch } = this.#db.map;
       if (this.#stop.signal.aborted) throw new ClosedError('atomic writes are closed');
       try {
-        return await this.#try(shards, fn, signal);
+        return await this.#try(shards, fn as (cursors: readonly Cursor[]) => Promise<T>, signal);
       } catch (error) {
         if (performance.now() > until || !(await this.#mayGoWell(error, epoch, signal))) throw error;
         await sleep(backoff.next(), { signal, what: 'an atomic write that is tried again' });
