@@ -31,7 +31,6 @@ describe('preflight', () => {
     const f = await importFixture(mysql());
     await f.source('create table t (id int primary key)');
     await f.engine.createReplicaSchema();
-    await setGlobal('binlog_transaction_compression', 'ON');
     await setGlobal('binlog_row_value_options', 'PARTIAL_JSON');
     await setGlobal('binlog_row_image', 'MINIMAL');
     await setGlobal('binlog_row_metadata', 'MINIMAL');
@@ -39,7 +38,6 @@ describe('preflight', () => {
     expect((await f.engine.preflight('shop')).map(({ level, message }) => `${level}: ${message}`)).toEqual([
       'error: binlog_row_image is MINIMAL and must be FULL: set global binlog_row_image = FULL',
       'error: binlog_row_metadata is MINIMAL and must be FULL: set global binlog_row_metadata = FULL',
-      'error: binlog_transaction_compression is ON and must be OFF: set global binlog_transaction_compression = OFF',
       "error: binlog_row_value_options has PARTIAL_JSON and must be empty: set global binlog_row_value_options = ''",
       'warning: the server keeps its binlog for 1.0 hours only; a replica that stands still longer has to be copied anew',
     ]);
@@ -152,23 +150,6 @@ describe('the log', () => {
         remedy: `hypervault import sync-tables --tables ${f.schema}.t`,
       },
     ]);
-  });
-
-  it('ends with a reason at a compressed transaction, and reads none over', async () => {
-    const f = await importFixture(mysql());
-    await f.source('create table t (id int primary key)');
-    await f.init();
-    const run = f.engine.startReplica('shop');
-    const ended = expect(run).rejects.toMatchObject({ code: 'UNREADABLE_LOG', retryable: false });
-    await f.source('set session binlog_transaction_compression = on; insert into t values (1)');
-    await ended;
-    const [shop] = await f.engine.showStatus();
-    expect(shop).toMatchObject({ status: 'error', reason: expect.stringMatching(/copy again with init-replica/) });
-    await f.init();
-    await f.start();
-    await f.source('insert into t values (2)');
-    await f.caughtUp();
-    expect(await f.rows(`select * from ${f.schema}.t order by id`)).toEqual([{ id: 1 }, { id: 2 }]);
   });
 
   it('loses and repeats nothing when the replica is killed', { timeout: 60_000 }, async () => {

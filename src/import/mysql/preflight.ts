@@ -1,6 +1,7 @@
 import type { Problem } from '../errors.ts';
 import type { ServerFlavour } from './flavour.ts';
 import type { MysqlSession } from './session.ts';
+import { loadUnzstd } from './zstd.ts';
 
 /** Everything about the server that a replica needs, checked at once. */
 export async function preflightMysql(
@@ -28,10 +29,10 @@ export async function preflightMysql(
       add('error', `${name} is ${found ?? 'unknown'} and must be ${value}: ${remedy}`);
     }
   }
-  if (variables.get('binlog_transaction_compression') === 'ON') {
+  if (variables.get('binlog_transaction_compression') === 'ON' && (await loadUnzstd()) === null) {
     add(
       'error',
-      'binlog_transaction_compression is ON and must be OFF: set global binlog_transaction_compression = OFF',
+      'binlog_transaction_compression is ON, and there is nothing to unpack with: npm install fzstd, use Node 22.15, or set global binlog_transaction_compression = OFF',
     );
   }
   if (/PARTIAL_JSON/i.test(variables.get('binlog_row_value_options') ?? '')) {

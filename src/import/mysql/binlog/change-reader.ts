@@ -19,6 +19,9 @@ import type { EventHeader, TransportHandler } from './transport.ts';
 import { parseXaStatement, preparedXid, type XaStatement } from './xid.ts';
 import type { BinlogEvent } from './zongji-types.ts';
 
+/** How MySQL logs CREATE … SELECT; inside a transaction of MariaDB the position of the next event is 0. */
+const OPENS_TRANSACTION = /\bstart\s+transaction\s*$/i;
+
 /** How long an idle replica may leave its stored position behind. */
 const IDLE_POSITION_MS = 1_000;
 
@@ -150,8 +153,8 @@ export class ChangeReader implements TransportHandler {
     };
     this.#options.host.statement(this.#open.current, statement, this.#sink.transactionStart).then(
       () => {
-        // A statement of its own ends its group; inside a transaction (CREATE … SELECT of MariaDB) the position is 0
-        if (event.nextPosition > 0) this.#commit(event);
+        // A statement of its own ends its group. CREATE … SELECT does not: its rows follow
+        if (event.nextPosition > 0 && !OPENS_TRANSACTION.test(sql)) this.#commit(event);
         this.flow.release('statement');
       },
       (error: unknown) => this.failed(error),

@@ -1,11 +1,13 @@
 import { AbortedError, HypervaultError } from '../../../errors.ts';
-import { BinlogPurgedError, SourceUnavailableError, UnreadableLogError } from '../../errors.ts';
+import { BinlogPurgedError, SourceUnavailableError } from '../../errors.ts';
 import { loadZongji } from '../driver.ts';
 import { driverOptions, explain, type MysqlSettings, sourceLabel } from '../session.ts';
+import { loadUnzstd, type Unzstd } from '../zstd.ts';
 import { PacketReader } from './packet-reader.ts';
 import { isRowsEvent, PARTIAL_UPDATE_EVENT, TABLE_MAP_EVENT, TRANSACTION_PAYLOAD_EVENT } from './rows-event.ts';
 import { QUERY_EVENTS, readStatementTime, type StatementTime } from './statement-time.ts';
-import type { BinlogEvent, ZongJi } from './zongji-types.ts';
+import { unpackTransaction } from './transaction-payload.ts';
+import type { BinlogEvent, Packet, ZongJi } from './zongji-types.ts';
 
 /** Where to begin: by GTID when there is one (it survives a failover of the source), else by file and offset. */
 export interface TransportStart {
@@ -45,9 +47,16 @@ export interface EventHeader {
 const HEADER_BYTES = 19;
 const CHECKSUM_BYTES = 4;
 
-const COMPRESSED =
-  'a session has set binlog_transaction_compression = ON, and a compressed transaction cannot be read; ' +
-  'let no session set it, and copy again with init-replica';
+/** An event as the server would have sent it by itself. */
+function asPacket(event: Buffer, checksum: number, like: Packet): Packet {
+  const buffer = Buffer.concat([Buffer.of(0), event, Buffer.alloc(checksum)]);
+  buffer.writeUInt32LE(event.length + checksum, 10);
+  return Object.assign(Object.create(Object.getPrototypeOf(like) as object) as Packet, {
+    buffer,
+    offset: 0,
+    end: buffer.length,
+  });
+}
 
 function carriesRows(type: number): boolean {
   return type === TABLE_MAP_EVENT || type === PARTIAL_UPDATE_EVENT || isRowsEvent(type);
@@ -64,29 +73,37 @@ export class BinlogTransport {
   readonly #zongji: ZongJi;
   readonly #handler: TransportHandler;
   readonly #label: string;
+  readonly #unzstd: Unzstd | null;
   #stopped = false;
+  #paused = false;
+  /** The compressed transaction in hand. */
+  #unpacked: { readonly events: Iterator<Buffer, void>; readonly take: (event: Buffer) => void } | null = null;
 
-  private constructor(zongji: ZongJi, handler: TransportHandler, label: string) {
+  private constructor(zongji: ZongJi, handler: TransportHandler, label: string, unzstd: Unzstd | null) {
     this.#zongji = zongji;
     this.#handler = handler;
     this.#label = label;
+    this.#unzstd = unzstd;
   }
 
   static async start(options: TransportOptions, handler: TransportHandler): Promise<BinlogTransport> {
     const { default: Zongji } = await loadZongji();
     const zongji = new Zongji(driverOptions(options.settings)) as unknown as ZongJi;
-    const transport = new BinlogTransport(zongji, handler, sourceLabel(options.settings));
+    const transport = new BinlogTransport(zongji, handler, sourceLabel(options.settings), await loadUnzstd());
     await transport.#begin(options);
     return transport;
   }
 
   /** Stops reading from the socket; what was read already still arrives after {@link resume}. */
   pause(): void {
+    this.#paused = true;
     this.#zongji.connection?.pause();
   }
 
   resume(): void {
-    this.#zongji.connection?.resume();
+    this.#paused = false;
+    this.#feed();
+    if (!this.#paused) this.#zongji.connection?.resume();
   }
 
   stop(): Promise<void> {
@@ -137,24 +154,40 @@ export class BinlogTransport {
       const { buffer, offset, end } = packet;
       const type = buffer[offset + 5]!;
       const isEvent = buffer[offset] === 0;
+      const body = (): PacketReader => new PacketReader(buffer, offset + 1 + HEADER_BYTES, end - checksum);
       if (isEvent && QUERY_EVENTS.has(type) && !transport.#stopped) {
-        const body = new PacketReader(buffer, offset + 1 + HEADER_BYTES, end - checksum);
-        transport.#guard(() => transport.#handler.statementTime(readStatementTime(body)));
+        transport.#guard(() => transport.#handler.statementTime(readStatementTime(body())));
       }
       if (isEvent && type === TRANSACTION_PAYLOAD_EVENT) {
-        transport.#fail(new UnreadableLogError(`${transport.#label}: ${COMPRESSED}`));
+        const nextPosition = buffer.readUInt32LE(offset + 14);
+        transport.#unpacked = {
+          events: unpackTransaction(body(), nextPosition, transport.#unzstd),
+          take: (event) => binlogData.call(this, asPacket(event, checksum, packet), connection),
+        };
+        transport.#feed();
         return prototype.binlogData;
       }
       if (!isEvent || !carriesRows(type)) return original.call(this, packet, connection);
       if (!transport.#stopped) {
-        const body = new PacketReader(buffer, offset + 1 + HEADER_BYTES, end - checksum);
         const header = { timestamp: buffer.readUInt32LE(offset + 1), nextPosition: buffer.readUInt32LE(offset + 14) };
-        transport.#guard(() => transport.#handler.raw(type, body, header));
+        transport.#guard(() => transport.#handler.raw(type, body(), header));
       }
       return prototype.binlogData;
     };
     // Without it an error packet of the server (a purged binlog) would be emitted where nobody listens, and end the process
     prototype.onResult = (error: Error) => this.#fail(this.#explain(error, options));
+  }
+
+  /** Hands over the events of a compressed transaction, for as long as they are wanted. */
+  #feed(): void {
+    while (this.#unpacked !== null && !this.#paused && !this.#stopped) {
+      const { events, take } = this.#unpacked;
+      this.#guard(() => {
+        const { value, done } = events.next();
+        if (done === true) this.#unpacked = null;
+        else take(value);
+      });
+    }
   }
 
   #askForHeartbeats({ heartbeatMs, mariadb }: TransportOptions): void {

@@ -26,9 +26,10 @@ interface BinlogCommand {
 type PacketHandler = (this: unknown, packet: Packet, connection: unknown) => PacketHandler | null;
 
 /** A packet of mysql2: the bytes from `offset` to `end` of a larger buffer. */
-interface Packet {
+export interface Packet {
   readonly buffer: Buffer;
-  readonly offset: number;
+  /** Moves on while the packet is read. */
+  offset: number;
   readonly end: number;
 }
 
