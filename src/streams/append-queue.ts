@@ -4,7 +4,7 @@ import { Backoff } from '../internal/backoff.ts';
 import { sleep } from '../internal/sleep.ts';
 import { SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
 import { type AppendCall, settleAppend } from './append-call.ts';
-import { type AppendGroup, appendGroups, outcomeOf } from './append-statement.ts';
+import { type AppendGroup, appendGroups } from './append-statement.ts';
 import { explained, failureKind } from './failure.ts';
 import type { Statement } from './lane.ts';
 import type { Shards } from './shards.ts';
@@ -167,7 +167,7 @@ export class AppendQueue {
     const replies = await this.#shards.send('append', shards[0]![0], whole);
     const results = statements.length > 1 ? replies.slice(1, -1) : replies;
     for (const [index, [shardId, of]] of shards.entries()) {
-      const outcomes = results[index]!.map(outcomeOf);
+      const outcomes = statements[index]!.outcomes(results[index]!);
       for (const [place, group] of of.entries()) {
         for (const call of group) this.#settled(call);
         settleAppend(group, outcomes[place]!);

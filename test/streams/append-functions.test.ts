@@ -1,4 +1,5 @@
-// The two functions that append: the one for a single stream and the one for many must agree in everything.
+// The functions that append, for a single stream and for many, for all that may be asked and for one event that asks nothing,
+// must agree in everything.
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
@@ -120,6 +121,79 @@ test('alone, gathered and gathered with a conditional append: same outcomes, sam
   }
 });
 
+test('one event that asks nothing, alone and gathered: outcomes and rows as in the function for everything', async () => {
+  const client = await shard();
+  for (const state of states) {
+    const [a, b, c] = [`a-${state}`, `b-${state}`, `c-${state}`];
+    for (const stream of [a, b, c]) await reach(client, stream, state);
+    const expected = await alone(client, { stream: a, expected: -2, ids: [randomUUID()] });
+    const first = expected.outcome === 'appended' ? expected.first : null;
+    const event = await client.query('select hv_append_event($1, $2, $3, $4, $5, $6) as number', [
+      b,
+      randomUUID(),
+      'T',
+      '{}',
+      null,
+      null,
+    ]);
+    expect(event.rows[0].number, state).toBe(first);
+    const before = other();
+    const each = await client.query('select hv_append_each($1, $2, $3, $4, $5, $6)::text[] as numbers', [
+      [before.stream, c, other().stream],
+      ...columns([randomUUID(), randomUUID(), randomUUID()]),
+    ]);
+    expect(each.rows[0].numbers, state).toEqual(['0', first, '0']);
+    const { rows } = await client.query(
+      `select version, deleted, category = hv_category(name) as placed, truncate_before, max_count,
+         array(select row(e.number, e.type, e.body::text)::text from hv_events e where e.stream = s.id order by e.number) as events
+       from hv_streams s where name = any($1)`,
+      [[a, b, c]],
+    );
+    expect(rows).toHaveLength(3);
+    expect(rows[1], state).toEqual(rows[0]);
+    expect(rows[2], state).toEqual(rows[0]);
+  }
+});
+
+test('an event that was written before is refused by its index, so that the append is made with a look at the ids', async () => {
+  const client = await shard();
+  await alone(client, { stream: 's', expected: -2, ids: [known[0]!] });
+  const [event, each] = [
+    ['s', known[0], 'T', '{}', null, null],
+    [['s'], ...columns([known[0]!])],
+  ];
+  await expect(client.query('select hv_append_event($1, $2, $3, $4, $5, $6)', event)).rejects.toMatchObject({
+    code: '23505',
+  });
+  await expect(client.query('select hv_append_each($1, $2, $3, $4, $5, $6)', each)).rejects.toMatchObject({
+    code: '23505',
+  });
+  const { rows } = await client.query('select version from hv_streams');
+  expect(rows).toEqual([{ version: '0' }]);
+});
+
+test('bytes are kept where there is no body', async () => {
+  const client = await shard();
+  const bytes = Buffer.from([0, 255]);
+  await client.query('select hv_append_event($1, $2, $3, $4, $5, $6)', ['s', randomUUID(), 'T', null, bytes, '1']);
+  await client.query('select hv_append_event($1, $2, $3, $4, $5, $6)', ['s', randomUUID(), 'T', '2', bytes, null]);
+  await client.query('select hv_append_each($1, $2, $3, $4, $5, $6)', [
+    ['s', 't'],
+    [randomUUID(), randomUUID()],
+    ['T', 'T'],
+    [null, '3'],
+    [bytes, bytes],
+    ['4', null],
+  ]);
+  const { rows } = await client.query('select body, bytes, metadata from hv_events order by id');
+  expect(rows).toEqual([
+    { body: null, bytes, metadata: 1 },
+    { body: 2, bytes: null, metadata: null },
+    { body: null, bytes, metadata: 4 },
+    { body: 3, bytes: null, metadata: null },
+  ]);
+});
+
 test('a stream whose retention was set before its first event counts on from it', async () => {
   const client = await shard();
   await client.query('select hv_set_retention($1, null, 100, null)', ['s']);
@@ -144,7 +218,11 @@ test('streams are looked up by index in the order of the call, also when the pla
   );
   await gathered(client, [other(), other()]);
   await gathered(client, [{ ...other(), expected: -1 }, other()]);
-  for (const statement of ['with grown as', 'for update', 'update hv_streams s\n      set version']) {
+  await client.query('select hv_append_each($1, $2, $3, $4, $5, $6)', [
+    [other().stream, other().stream],
+    ...columns([randomUUID(), randomUUID()]),
+  ]);
+  for (const statement of ['written as', 'with grown as', 'for update', 'update hv_streams s\n      set version']) {
     const plan = await waitFor(() => plans.find((text) => text.includes(statement)), { what: statement });
     expect(plan).toMatch(/Index Scan using hv_streams_(name_key|pkey)/);
     expect(plan).toMatch(/Nested Loop[\s\S]*(Function Scan|Sort)[\s\S]*Index Scan using hv_streams/);
