@@ -1,5 +1,6 @@
 import type { Problem } from '../errors.ts';
 import type { ServerFlavour } from './flavour.ts';
+import { leftBehind } from './left-behind.ts';
 import type { MysqlSession } from './session.ts';
 import { loadUnzstd } from './zstd.ts';
 
@@ -45,6 +46,7 @@ export async function preflightMysql(
     add('error', 'server_id is 0; the server sends no binlog to a replica: give it a number');
   problems.push(...(await checkRights(session, flavour)));
   problems.push(...(await checkSchemas(session, schemas)));
+  problems.push(...(await leftBehind(session, schemas)));
   const hours =
     Number(variables.get('binlog_expire_logs_seconds') ?? Number(variables.get('expire_logs_days') ?? 0) * 86_400) /
     3_600;
