@@ -76,9 +76,13 @@ export function printCopy(result: CopyResult, { output }: CliContext): void {
   );
 }
 
-/** A bar for people at a terminal; nothing for programs. */
+/** How often a copy tells a pipe or a log file how far it is. */
+const LINE_EVERY_MS = 5_000;
+
+/** A bar for people at a terminal, now and then a line in a pipe; nothing for programs. */
 export function progressBar({ output }: CliContext): { show: (progress: CopyProgress) => void; end: () => void } {
-  if (output.json || !output.stderr.isTTY) return { show: () => {}, end: () => {} };
+  if (output.json) return { show: () => {}, end: () => {} };
+  if (!output.stderr.isTTY) return { show: progressLines(output), end: () => {} };
   const bar = new SingleBar({
     format: '{bar} {percentage}% | {value}/{total} rows | {speed} rows/s | {left} left | {table}',
     stream: output.stderr,
@@ -94,5 +98,14 @@ export function progressBar({ output }: CliContext): { show: (progress: CopyProg
       bar.update(rows, payload);
     },
     end: () => bar.stop(),
+  };
+}
+
+function progressLines(output: CliContext['output']): (progress: CopyProgress) => void {
+  let last = performance.now();
+  return ({ table, rows, estimatedRows, rowsPerSecond }) => {
+    if (performance.now() - last < LINE_EVERY_MS) return;
+    last = performance.now();
+    output.note(`${rows} of about ${estimatedRows} rows, ${rowsPerSecond} rows/s, ${table}`);
   };
 }

@@ -75,7 +75,10 @@ async function takeOver(url: string, options: FromOptions, context: CliContext):
     // An error of the stream is not mended by another copy; start-replica says what to do about it
     if (status === 'ready' || status === 'initialising' || (status === 'error' && tables.followed === 0)) {
       const bar = progressBar(context);
-      printCopy(await engine.initReplica(name, { signal, onProgress: bar.show }).finally(bar.end), context);
+      printCopy(
+        await engine.initReplica(name, { signal, onProgress: bar.show, logWarnings: false }).finally(bar.end),
+        context,
+      );
     }
     if (options.copyOnly) return;
     if (password !== '') output.note(`the other commands take the source's password from ${PASSWORD_VARIABLE}`);

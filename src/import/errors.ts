@@ -38,10 +38,10 @@ export interface Problem {
 export class PreflightError extends ImportError {
   readonly problems: readonly Problem[];
 
-  constructor(source: string, problems: readonly Problem[]) {
+  constructor(source: string, problems: readonly Problem[], step: 'imported' | 'switched' = 'imported') {
     const errors = problems.filter(({ level }) => level === 'error');
     const lines = errors.map(({ table, message }) => `  - ${table === null ? '' : `${table}: `}${message}`);
-    super('IMPORT_PREFLIGHT', `source ${source} cannot be imported yet:\n${lines.join('\n')}`);
+    super('IMPORT_PREFLIGHT', `source ${source} cannot be ${step} yet:\n${lines.join('\n')}`);
     this.problems = problems;
   }
 }

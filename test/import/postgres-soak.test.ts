@@ -10,6 +10,8 @@ import { type ReplicaProcess, startReplicaProcess } from './replica-process.ts';
 const server = logicalServerOfFile();
 const KILLS = Number(process.env.HYPERVAULT_KILLS ?? 3);
 const ROWS = 5_000;
+/** A load that only grows would make each copy longer than the one before. */
+const MAX_ROWS = 8_000;
 
 async function isAt(f: PostgresFixture, replica: ReplicaProcess, pattern: string, waiting = false): Promise<boolean> {
   replica.expectAlive();
@@ -29,7 +31,7 @@ async function isAt(f: PostgresFixture, replica: ReplicaProcess, pattern: string
 async function applied(f: PostgresFixture, kill: number): Promise<void> {
   await ensureCopied(f);
   const replica = startReplicaProcess(f.config, 'start');
-  await waitFor(() => replica.lines.length > 1, { timeoutMs: 40_000, everyMs: 2, what: 'the replica applying' });
+  await waitFor(() => replica.lines.length > 1, { timeoutMs: 90_000, everyMs: 2, what: 'the replica applying' });
   await new Promise((resolve) => setTimeout(resolve, (kill * 53) % 250));
   await replica.kill();
 }
@@ -44,7 +46,7 @@ const PHASES: readonly ((f: PostgresFixture, kill: number) => Promise<void>)[] =
       replica.expectAlive();
       return (await done()) > 1 + (kill % 5);
     };
-    await waitFor(some, { timeoutMs: 40_000, everyMs: 2, what: 'some chunks' });
+    await waitFor(some, { timeoutMs: 90_000, everyMs: 2, what: 'some chunks' });
     await replica.kill();
   },
   async function swap(f) {
@@ -54,7 +56,7 @@ const PHASES: readonly ((f: PostgresFixture, kill: number) => Promise<void>)[] =
     try {
       await client.query('begin; lock table shard0007.items in access share mode');
       const replica = startReplicaProcess(f.config, 'init-anew');
-      await waitFor(() => isAt(f, replica, 'drop table', true), { timeoutMs: 40_000, everyMs: 5, what: 'the swap' });
+      await waitFor(() => isAt(f, replica, 'drop table', true), { timeoutMs: 90_000, everyMs: 5, what: 'the swap' });
       await replica.kill();
     } finally {
       await client.end();
@@ -67,7 +69,7 @@ const PHASES: readonly ((f: PostgresFixture, kill: number) => Promise<void>)[] =
       async () =>
         (await isAt(f, replica, 'primary key|create (unique )?index|add constraint|analyze')) ||
         replica.lines.some((line) => line.includes('durationMs')),
-      { timeoutMs: 40_000, everyMs: 1, what: 'the indexes being built' },
+      { timeoutMs: 90_000, everyMs: 1, what: 'the indexes being built' },
     );
     await replica.kill();
   },
@@ -101,11 +103,17 @@ it(`is equal to its source after ${KILLS} kills, in every phase, under load`, {
   let stopping = false;
   const largeOnes = (async () => {
     for (let n = 0; !stopping; n++) {
+      await f.source(`delete from items where id < (select max(id) from items) - ${MAX_ROWS}`);
       await f.source(`update items set state = 's' || (id + ${n}) % 40 where id % 17 = ${n % 17}`);
       await new Promise((resolve) => setTimeout(resolve, 1_500));
     }
   })();
-  for (let kill = 0; kill < KILLS; kill++) await PHASES[kill % PHASES.length]!(f, kill);
+  for (let kill = 0; kill < KILLS; kill++) {
+    const phase = PHASES[kill % PHASES.length]!;
+    await phase(f, kill).catch((error: unknown) => {
+      throw new Error(`kill ${kill}, ${phase.name}`, { cause: error });
+    });
+  }
   stopping = true;
   await Promise.all([load.stop(), largeOnes]);
   await ensureCopied(f);

@@ -51,6 +51,8 @@ export async function syncTables(
     }
   }
   if (config.kind === 'mysql') refuseWithoutParents(known, wanted);
+  // Nothing to do is no reason to stop the replica
+  if (wanted.size === 0) return { tables: [], leftOut: [], rows: 0, durationMs: 0 };
   const schemas = [...new Set([...wanted].map((table) => table.slice(0, table.indexOf('.'))))];
   return copyPart(context, name, schemas, (table) => wanted.has(table), 'synced', options);
 }
@@ -83,7 +85,6 @@ async function copyPart(
   if (before.status === 'ready' || before.status === 'initialising') {
     throw new ReplicaStateError(`the source ${name} is ${before.status}; run init-replica first`);
   }
-  if (schemas.length === 0) return { tables: [], leftOut: [], rows: 0, durationMs: 0 };
   const lock = await lockSource(context.servers, before, { waitMs: 5_000, signal: options.signal });
   return underLock(lock, options.signal, async (signal) => {
     try {

@@ -10,7 +10,10 @@ import { grantSchemas } from './grants.ts';
 import { stopReplica } from './stop-replica.ts';
 import { surveyToCopy } from './survey-to-copy.ts';
 
-export type InitOptions = Partial<CopySourceOptions>;
+export interface InitOptions extends Partial<CopySourceOptions> {
+  /** Logs what will be different or left out; off for a caller that has shown what {@link preflight} says. @default true */
+  readonly logWarnings?: boolean | undefined;
+}
 
 /**
  * Copies everything a source maps and leaves the replica ready to be started. An interrupted run goes on where it was.
@@ -33,7 +36,7 @@ export async function initReplica(
         await context.control((client) => setStatus(client, before, 'error', error.message));
       throw error;
     });
-    for (const { table, message } of survey.problems)
+    for (const { table, message } of options.logWarnings === false ? [] : survey.problems)
       context.log.warn(`${name}: ${table === null ? '' : `${table}: `}${message}`);
     const resume = (options.resume ?? true) && (before.status === 'initialising' || before.status === 'error');
     await context.control(async (client) => {

@@ -1,3 +1,5 @@
+import { quoteIdentifier } from '../../internal/quote.ts';
+import { qualify } from '../apply/table-sql.ts';
 import type { StoredRouting } from '../catalogue/table-rows.ts';
 import type { RouteBy } from '../config/routing-config.ts';
 import type { SourceConfig } from '../config/source-config.ts';
@@ -5,6 +7,7 @@ import { readExistingColumns } from '../ddl/existing-table.ts';
 import type { Problem } from '../errors.ts';
 import { fitExisting } from '../mapping/fit-existing.ts';
 import { UnmappableTable } from '../mapping/map-table.ts';
+import { narrowColumns } from '../mapping/narrow-columns.ts';
 import { spreadTables } from '../mapping/spread-tables.ts';
 import { qualifiedName, type SourceTable } from '../model/source-table.ts';
 import type { TargetTable } from '../model/target-table.ts';
@@ -90,6 +93,7 @@ export async function surveySource(
         message: 'its engine has no transactions: it is locked against writing while it is copied',
       });
     }
+    if (config.kind === 'pgsql') problems.push(...narrowWarnings(table, target));
     for (const remark of target.remarks) problems.push({ level: 'warning', table: name, message: remark });
   }
   problems.push(...missingTables(config, found));
@@ -98,6 +102,20 @@ export async function surveySource(
   for (const server of servers) problems.push(...(await checkTarget(context, config, server, tables)));
   const additions = config.addKeyColumn ? [...(ways?.values() ?? [])].filter((way) => 'table' in way) : [];
   return { tables, leftOut, problems, additions };
+}
+
+/** The way back asks for columns as wide as the target's: made so after the copy, the table has to be copied again. */
+function narrowWarnings(source: SourceTable, target: TargetTable): Problem[] {
+  const columns = narrowColumns(source, target);
+  if (columns.length === 0) return [];
+  const changes = columns.map(({ name }) => `alter column ${quoteIdentifier(name)} type bigint`).join(', ');
+  return [
+    {
+      level: 'warning',
+      table: qualifiedName(source),
+      message: `${columns.map(({ name, type }) => `${name} (${type})`).join(', ')} will hold ids of 64 bits in the shards, and switch asks for the same width here: best before the copy, run "alter table ${qualify(source.schema, source.name)} ${changes}"`,
+    },
+  ];
 }
 
 /** What is to be said, and done, of a table that lacks its routing column. */

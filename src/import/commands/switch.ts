@@ -1,5 +1,6 @@
 import { noteError } from '../catalogue/error-rows.ts';
-import { setDirection } from '../catalogue/source-rows.ts';
+import { getSource, setDirection } from '../catalogue/source-rows.ts';
+import { listTables } from '../catalogue/table-rows.ts';
 import type { ForeignKeyResult } from '../ddl/foreign-keys.ts';
 import { PreflightError, ReplicaStateError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
@@ -10,7 +11,7 @@ import { type SwitchOptions, type SwitchWork, setStopped, withStopped } from '..
 import { lockWrites } from '../way-back/write-lock.ts';
 import { forgetOnSource } from './add-source.ts';
 import { catchUp } from './catch-up.ts';
-import type { EngineContext } from './context.ts';
+import { type EngineContext, sourceConfig } from './context.ts';
 import { standAlone } from './detach-replica.ts';
 
 export interface SwitchResult {
@@ -40,13 +41,14 @@ export async function switchOver(
   name: string,
   options: SwitchOptions = {},
 ): Promise<SwitchResult> {
+  await refuseBeforeStopping(context, name);
   return withStopped(context, name, options, async (work) => {
     const { config, source, rows } = work;
     await refuseUnready(work, options.force ?? false);
     const old = oldDatabase(config);
     try {
       const problems = await reviewWayBack(work, old);
-      if (problems.length > 0) throw new PreflightError(name, problems);
+      if (problems.length > 0) throw new PreflightError(name, problems, 'switched');
       await installOnSource(old);
       // Most of what is under way comes over while everybody still writes
       await catchUp(context, config, source, work);
@@ -72,6 +74,18 @@ export async function switchOver(
       await old.close();
     }
   });
+}
+
+/** What stands against the switch is said while the replica still runs: it is none the worse for having been asked. */
+async function refuseBeforeStopping(context: EngineContext, name: string): Promise<void> {
+  const config = sourceConfig(context, name);
+  const source = await context.control((client) => getSource(client, name));
+  if (config.kind !== 'pgsql' || source.direction !== 'forward') return;
+  const all = await context.control((client) => listTables(client, source));
+  const old = oldDatabase(config);
+  const rows = all.filter(({ state }) => state === 'followed');
+  const problems = await reviewWayBack({ context, config, source, rows }, old).finally(() => old.close());
+  if (problems.length > 0) throw new PreflightError(name, problems, 'switched');
 }
 
 async function refuseUnready({ context, source, config, aside }: SwitchWork, force: boolean): Promise<void> {

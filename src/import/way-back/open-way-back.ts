@@ -9,6 +9,7 @@ import type { TableRow } from '../catalogue/table-rows.ts';
 import type { EngineContext } from '../commands/context.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import type { Problem } from '../errors.ts';
+import { narrowColumns } from '../mapping/narrow-columns.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import { lsnPosition, parseLsn } from '../postgres/lsn.ts';
 import { dropSlotAndPublication, ensureSlot, publishTables } from '../postgres/publication.ts';
@@ -59,12 +60,10 @@ export async function reviewWayBack({ context, config, rows }: WayBack, old: Ser
     if (found[0]!.free < 1) error(null, `${server}: no replication slot is free; raise max_replication_slots`);
   }
   for (const { source, target } of rows) {
-    for (const { name, type } of target.columns) {
-      const before = source.columns.find((column) => column.name === name);
-      if (before === undefined || before.type === type || !/^(smallint|integer)$/.test(before.type)) continue;
+    for (const { name, type } of narrowColumns(source, target)) {
       error(
         qualifiedName(source),
-        `new rows of the shards will have ids in ${name} that its ${before.type} in the old database cannot hold: alter table ${qualify(source.schema, source.name)} alter column "${name}" type bigint there, then sync the table`,
+        `new rows of the shards will have ids in ${name} that its ${type} in the old database cannot hold: alter table ${qualify(source.schema, source.name)} alter column "${name}" type bigint there, if it is not yet, then hypervault import sync-tables --tables ${qualifiedName(source)}`,
       );
     }
   }
