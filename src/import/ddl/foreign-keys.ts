@@ -29,31 +29,85 @@ export async function createForeignKeys(
   tables: readonly PlacedTable[],
   connect: <Result>(server: string, work: (client: Client) => Promise<Result>) => Promise<Result>,
 ): Promise<ForeignKeyResult[]> {
-  const byName = new Map(tables.map((table) => [qualifiedName(table.source), table]));
-  const results: ForeignKeyResult[] = [];
-  for (const child of tables) {
-    for (const key of child.source.foreignKeys) {
-      const parent = byName.get(`${key.parentSchema}.${key.parentTable}`);
-      const reason =
-        parent === undefined
-          ? `its parent ${key.parentSchema}.${key.parentTable} is not replicated`
-          : await make(child, parent, key);
-      results.push({ table: qualifiedName(child.source), name: key.name, made: reason === null, reason });
-    }
+  const plans = tables.flatMap((child) => child.source.foreignKeys.map((key) => planKey(tables, child, key)));
+  const servers = new Set(plans.flatMap(({ places }) => places.map(({ place }) => place.server)));
+  // While nobody can write, every moment counts: the servers side by side, on each one session for all of its places
+  const failures = new Map<KeyPlan, string>();
+  await Promise.all(
+    [...servers].map((server) =>
+      connect(server, async (client) => {
+        // What is committed last, by whoever made us do this, waits for the disk; until then all of it can be done again
+        await client.query('set synchronous_commit = off');
+        for (const plan of plans) {
+          const places = plan.places.filter(({ place }) => place.server === server);
+          const reason = plan.reason ?? (await makeOn(client, plan, places, () => failures.has(plan)));
+          if (reason !== null && !failures.has(plan)) failures.set(plan, reason);
+        }
+      }),
+    ),
+  );
+  // All shards alike: what one of them cannot have, no other keeps
+  const halfMade = plans.filter((plan) => failures.has(plan) && plan.reason === null);
+  for (const server of halfMade.length === 0 ? [] : servers) {
+    await connect(server, async (client) => {
+      for (const { child, key, places } of halfMade) {
+        for (const { place } of places) if (place.server === server) await dropKey(client, child, place, key);
+      }
+    });
   }
-  return results;
+  return plans.map((plan) => {
+    const reason = plan.reason ?? failures.get(plan) ?? null;
+    return { table: qualifiedName(plan.child.source), name: plan.key.name, made: reason === null, reason };
+  });
+}
 
-  async function make(child: PlacedTable, parent: PlacedTable, key: SourceForeignKey): Promise<string | null> {
-    for (const destination of child.router.destinations) {
-      const beside = parentBeside(destination, parent);
-      if (beside === null) return `it would reach from one shard into another`;
-      const reason = await connect(destination.server, (client) =>
-        addForeignKey(client, child, destination, parent, beside, key),
-      );
-      if (reason !== null) return reason;
-    }
-    return null;
+/** A foreign key with the places where it shall be. */
+interface KeyPlan {
+  readonly child: PlacedTable;
+  readonly parent: PlacedTable | undefined;
+  readonly key: SourceForeignKey;
+  readonly places: readonly { readonly place: Destination; readonly beside: Destination }[];
+  /** Why it can be nowhere. */
+  readonly reason: string | null;
+}
+
+function planKey(tables: readonly PlacedTable[], child: PlacedTable, key: SourceForeignKey): KeyPlan {
+  const wanted = `${key.parentSchema}.${key.parentTable}`;
+  const parent = tables.find(({ source }) => qualifiedName(source) === wanted);
+  const refused = (reason: string): KeyPlan => ({ child, parent, key, places: [], reason });
+  if (parent === undefined) return refused(`its parent ${wanted} is not replicated`);
+  const places: { place: Destination; beside: Destination }[] = [];
+  for (const place of child.router.destinations) {
+    const beside = parentBeside(place, parent);
+    if (beside === null) return refused('it would reach from one shard into another');
+    places.push({ place, beside });
   }
+  return { child, parent, key, places, reason: null };
+}
+
+async function makeOn(
+  client: Client,
+  { child, parent, key }: KeyPlan,
+  places: KeyPlan['places'],
+  isLost: () => boolean,
+): Promise<string | null> {
+  for (const { place, beside } of places) {
+    if (isLost()) return null;
+    const reason = await addForeignKey(client, child, place, parent!, beside, key);
+    if (reason !== null) return reason;
+  }
+  return null;
+}
+
+async function dropKey(
+  client: Client,
+  { targetName }: PlacedTable,
+  { schema }: Destination,
+  { name }: SourceForeignKey,
+): Promise<void> {
+  await client.query(
+    `alter table ${qualify(schema, targetName)} drop constraint if exists ${quoteIdentifier(fitName(name))}`,
+  );
 }
 
 /** Takes the foreign keys away again that {@link createForeignKeys} has made on a server. */
@@ -124,7 +178,7 @@ async function addForeignKey(
   const table = qualify(place.schema, child.targetName);
   const name = quoteIdentifier(fitName(key.name));
   try {
-    await client.query(`alter table ${table} drop constraint if exists ${name}`);
+    await dropKey(client, child, place, key);
     await client.query(
       `alter table ${table} add constraint ${name} foreign key (${columnList(key.columns)})
          references ${qualify(beside.schema, parent.targetName)} (${columnList(key.parentColumns)})
