@@ -27,7 +27,7 @@ export interface PersistentSettings {
   readonly maxSubscriberCount?: number | undefined;
   /** Events of one page read from the log. @default 500 */
   readonly readBatchSize?: number | undefined;
-  /** Events that a consumer keeps ready, and retries that may wait in one consumer's slices. @default 500 */
+  /** Events that a consumer keeps ready, and retries that may wait in one consumer's slices. @default 1000 */
   readonly bufferSize?: number | undefined;
   /** What was settled is written down after so long at the latest. @default 100 */
   readonly checkpointAfterMs?: number | undefined;
@@ -70,7 +70,7 @@ export const PERSISTENT_DEFAULTS: ResolvedSettings = {
   retryDelayMs: 0,
   maxSubscriberCount: 10,
   readBatchSize: 500,
-  bufferSize: 500,
+  bufferSize: 1_000,
   checkpointAfterMs: 100,
   checkpointMinCount: 10,
   checkpointMaxCount: 1_000,
