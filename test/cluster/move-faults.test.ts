@@ -144,6 +144,29 @@ test('the flip waits for the last row, however long the new server is kept from 
   expect((await b.query('select count(*)::int as n from shard0002.entities where type = 9')).rows[0].n).toBe(1);
 });
 
+test('behind the fence, what the new server lacks again after a crash has come before it is opened', async () => {
+  const cluster = await movableCluster();
+  const { a, b, setting } = cluster;
+  const options = { acceptStaleReads: true, wayBack: false };
+  const onStep = (step: MoveStep, phase: StepPhase): void => {
+    if (step === 'fence' && phase === 'acted') throw new Error('the mover dies');
+  };
+  const failed = await rejection(moveShards(setting, { shards: [2], to: 'b' }, { ...options, onStep }));
+  expect(failed.message).toMatch(/the mover dies/);
+  // As after a crash that lost what was applied and not on disk: a row of the source is not there, and nobody brings it.
+  const { rows } = await b.query(
+    `select subname from pg_subscription join pg_database on pg_database.oid = subdbid where datname = current_database()`,
+  );
+  await b.query(`alter subscription ${rows[0].subname} disable`);
+  await a.query(
+    `begin; set local session_replication_role to replica; insert into shard0002.entities (id, type, body) values (1, 9, ''); commit`,
+  );
+  await resumeMoves(setting, {}, options);
+  expect((await b.query('select count(*)::int as n from shard0002.entities where type = 9')).rows[0].n).toBe(1);
+  expect(await cluster.owners(2)).toEqual(['b']);
+  expect(await cluster.leftovers()).toEqual([]);
+});
+
 test('a pause in which the last rows do not arrive is undone: writers go on, and it is tried again', async () => {
   const cluster = await movableCluster();
   const { a, b, setting } = cluster;
