@@ -38,7 +38,9 @@ it('brings what commits while writes are being stopped, both ways, and numbers r
   const last = await openWrite(f.sourceConnection, `insert into orders (note) values ('last of the source')`);
   const switching = f.engine.switchOver('shop');
   await Promise.race([waits(f.source)(), switching]);
-  // The application goes on to a table that is stopped already: a deadlock, in which it is not the one who loses
+  // Past the time in which Postgres would have found us, the application goes on to a table that is stopped already: a
+  // deadlock, in which it is not the one who loses
+  await last.query('select pg_sleep(1.3)');
   await last.query(`insert into audit values ('last of the source')`);
   await last.query('commit');
   await switching;
