@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { finishMoves, fsck, janitor, listMoves, MapStore, moveShards, revertMoves } from '../../src/cluster/index.ts';
 import { movableCluster, type ShardDatabase } from '../support/movable-cluster.ts';
 import { rejection, waitFor } from '../support/wait-for.ts';
@@ -92,6 +92,10 @@ test('the janitor lists what nobody needs any more, takes it away in order, and 
     'b trace false',
     'a copy false',
   ]);
+  // Without the word of the server that has the shard, no copy goes.
+  const alone = { ...setting, servers: { ...setting.servers, b: { ...b.connection, port: 1 } } };
+  const kept = (await janitor(alone)).filter(({ kind }) => kind === 'copy');
+  expect(kept).toMatchObject([{ server: 'a', kept: 'b, which has the shard by the map, could not be asked' }]);
   // The shard itself is never taken for a copy, whatever the map says.
   await b.query(`update shard0002.hv_owner set server = 'elsewhere'`);
   const doubtful = (await janitor(setting)).filter(({ kind }) => kind === 'copy');
@@ -105,4 +109,35 @@ test('the janitor lists what nobody needs any more, takes it away in order, and 
   await finishMoves(setting);
   expect(await cluster.leftovers()).toEqual([]);
   expect(await janitor(setting)).toEqual([]);
+});
+
+test('of slots for tables under copy the janitor takes those whose subscription is gone, on a server it knows', async () => {
+  const { setting, a, b } = await movableCluster();
+  await moveShards(setting, { shards: [1], to: 'b' }, { acceptStaleReads: true });
+  const { rows } = await a.query(
+    `select system_identifier::text as system, pg_subscription.oid::text as number
+     from pg_control_system(), pg_subscription join pg_database on pg_database.oid = subdbid
+     where datname = current_database()`,
+  );
+  const { system, number } = rows[0];
+  const slots = { used: `pg_${number}_sync_1_${system}`, dead: `pg_1_sync_1_${system}`, foreign: 'pg_1_sync_1_42' };
+  onTestFinished(async () => {
+    await b.query(`select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = any($1)`, [
+      Object.values(slots),
+    ]);
+  });
+  for (const slot of Object.values(slots)) {
+    await b.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [slot]);
+  }
+  const found = async (remove: boolean): Promise<unknown[]> =>
+    (await janitor(setting, { remove }))
+      .filter(({ kind }) => kind !== 'move')
+      .map(({ server, kind, name, removed }) => [server, kind, name, removed]);
+  expect(await found(false)).toEqual([['b', 'slot', slots.dead, false]]);
+  expect(await found(true)).toEqual([['b', 'slot', slots.dead, true]]);
+  const left = await b.query('select slot_name from pg_replication_slots where slot_name = any($1) order by 1', [
+    Object.values(slots),
+  ]);
+  expect(left.rows.map(({ slot_name }) => slot_name)).toEqual([slots.foreign, slots.used].sort());
+  await finishMoves(setting);
 });
