@@ -8,6 +8,8 @@ export function settingsFor(version: number): Readonly<Record<string, ServerSett
     timezone: 'UTC',
     log_timezone: 'UTC',
     max_connections: 200,
+    // Atomic writes over several shards.
+    max_prepared_transactions: 100,
     // Shards move by logical replication, and many at a time.
     wal_level: 'logical',
     max_wal_senders: 20,

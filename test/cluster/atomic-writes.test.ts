@@ -21,7 +21,6 @@ import {
   type ShardMap,
 } from '../../src/core/index.ts';
 import type { Embedded } from '../../src/embedded/index.ts';
-import { freshDatabases } from '../support/database.ts';
 import { databaseOf, movableCluster, type ShardDatabase } from '../support/movable-cluster.ts';
 import { ownServers } from '../support/own-server.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -217,8 +216,8 @@ test('wrong use is refused before anything is sent, and a callback that ends a t
 });
 
 test('a server that may not prepare is named, with what to do', async () => {
-  const [plain] = await freshDatabases();
-  const entry = { ...plain.connection, name: 'plain', shards: '1-3' };
+  const [plain] = (await ownServers({ servers: 1, settings: { ...ROOM, max_prepared_transactions: 0 } })).servers;
+  const entry = { ...plain!.connection, name: 'plain', shards: '1-3' };
   await install([entry], { modules: ['core'] });
   const db = new Datastore([entry]);
   onTestFinished(() => db.disconnect({ deadlineMs: 1_000 }));
