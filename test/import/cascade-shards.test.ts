@@ -2,9 +2,9 @@ import { expect, it, onTestFinished } from 'vitest';
 import { shardFor } from '../../src/core/index.ts';
 import { ReplicaEngine } from '../../src/import/index.ts';
 import { freshDatabases } from '../support/database.ts';
-import { TEMPLATE_SHARDS } from '../support/template.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { mariadbOfFile } from './fixture.ts';
+import { shardedConfig } from './sharded-config.ts';
 
 const mariadb = mariadbOfFile();
 
@@ -32,24 +32,11 @@ it('finds children in other shards and on other servers', { timeout: 60_000 }, a
     insert into entry select seq, 1 + (1 + seq % 90) % 30, 1 + seq % 90 from seq_1_to_300;
     insert into tag select seq, 1 + seq % 30 from seq_1_to_120`);
   const databases = await freshDatabases({ installed: true });
-  const config = {
-    servers: Object.fromEntries(TEMPLATE_SHARDS.map(({ name }, n) => [name, databases[n]!.connection])),
-    shards: Object.fromEntries(TEMPLATE_SHARDS.map(({ name, shards }) => [name, shards])),
-    control: TEMPLATE_SHARDS[0].name,
-    slots: 8,
-    firstShard: 1,
-    import: {
-      sources: {
-        shop: {
-          type: 'mysql',
-          db_conn: mariadb().connection,
-          schema_mappings: { [schema]: schema },
-          shard_by: Object.fromEntries(Object.entries(COLUMNS).map(([table, { by }]) => [table, by])),
-          sleep_loop: 0.2,
-        },
-      },
-    },
-  };
+  const config = shardedConfig(databases, {
+    db_conn: mariadb().connection,
+    schema_mappings: { [schema]: schema },
+    shard_by: Object.fromEntries(Object.entries(COLUMNS).map(([table, { by }]) => [table, by])),
+  });
   const engine = new ReplicaEngine({ config });
   onTestFinished(() => engine.close());
   await engine.createReplicaSchema();

@@ -2,9 +2,9 @@ import { expect, it, onTestFinished } from 'vitest';
 import { shardFor } from '../../src/core/index.ts';
 import { ReplicaEngine } from '../../src/import/index.ts';
 import { freshDatabases } from '../support/database.ts';
-import { TEMPLATE_SHARDS } from '../support/template.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { mariadbOfFile } from './fixture.ts';
+import { shardedConfig } from './sharded-config.ts';
 
 const mariadb = mariadbOfFile();
 
@@ -17,26 +17,12 @@ it('spreads rows over the shards of two servers by a key, moves them with it, an
     insert into country values ('at', 'Austria'), ('de', 'Germany');
     insert into orders (tenant, total) select concat('t', seq % 40), seq from seq_1_to_500`);
   const databases = await freshDatabases({ installed: true });
-  const servers = Object.fromEntries(TEMPLATE_SHARDS.map(({ name }, n) => [name, databases[n]!.connection]));
-  const config = {
-    servers,
-    shards: Object.fromEntries(TEMPLATE_SHARDS.map(({ name, shards }) => [name, shards])),
-    control: TEMPLATE_SHARDS[0].name,
-    slots: 8,
-    firstShard: 1,
-    import: {
-      sources: {
-        shop: {
-          type: 'mysql',
-          db_conn: mariadb().connection,
-          schema_mappings: { [schema]: 'reference' },
-          shard_by: { orders: 'tenant' },
-          reference_tables: ['country'],
-          sleep_loop: 0.2,
-        },
-      },
-    },
-  };
+  const config = shardedConfig(databases, {
+    db_conn: mariadb().connection,
+    schema_mappings: { [schema]: 'reference' },
+    shard_by: { orders: 'tenant' },
+    reference_tables: ['country'],
+  });
   const engine = new ReplicaEngine({ config });
   onTestFinished(() => engine.close());
   await engine.createReplicaSchema();

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { shardFor } from '../../src/core/index.ts';
 import { freshDatabases } from '../support/database.ts';
 import type { SourceServer } from '../support/source-server.ts';
-import { TEMPLATE_SHARDS } from '../support/template.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { engineFixture } from './engine-fixture.ts';
 import { type ImportFixture, importFixture, mariadbOfFile, mysqlOfFile } from './fixture.ts';
 import { startReplicaProcess } from './replica-process.ts';
+import { shardedConfig } from './sharded-config.ts';
 import { CREATE_ORDERS, startXaLoad } from './xa-load.ts';
 
 /** HYPERVAULT_KILLS=100 for a long night. */
@@ -167,24 +167,11 @@ describe.each([
     await server().query(`create database ${schema}`);
     await source(CREATE_ORDERS);
     const databases = await freshDatabases({ installed: true });
-    const config = {
-      servers: Object.fromEntries(TEMPLATE_SHARDS.map(({ name: at }, n) => [at, databases[n]!.connection])),
-      shards: Object.fromEntries(TEMPLATE_SHARDS.map(({ name: at, shards }) => [at, shards])),
-      control: TEMPLATE_SHARDS[0].name,
-      slots: 8,
-      firstShard: 1,
-      import: {
-        sources: {
-          shop: {
-            type: 'mysql',
-            db_conn: server().connection,
-            schema_mappings: { [schema]: schema },
-            shard_by: { orders: 'tenant' },
-            sleep_loop: 0.2,
-          },
-        },
-      },
-    };
+    const config = shardedConfig(databases, {
+      db_conn: server().connection,
+      schema_mappings: { [schema]: schema },
+      shard_by: { orders: 'tenant' },
+    });
     const load = startXaLoad(server(), schema, { seed: 5, pauseMs: 2 });
     const { init, start } = engineFixture(config);
     await init();

@@ -1,29 +1,28 @@
 import { AbortedError, HypervaultError } from '../../errors.ts';
 import { Backoff } from '../../internal/backoff.ts';
 import { sleep } from '../../internal/sleep.ts';
-import { qualify } from '../apply/table-sql.ts';
 import { deleteChunks } from '../catalogue/chunk-rows.ts';
 import { readCopyFrom, setCopyFrom } from '../catalogue/copy-from.ts';
 import { noteError } from '../catalogue/error-rows.ts';
 import { deleteLog } from '../catalogue/log-rows.ts';
 import { readPosition } from '../catalogue/position-rows.ts';
 import { type SourceRow, setConsistency } from '../catalogue/source-rows.ts';
-import { listTables, putTable, setCopied, setTableState } from '../catalogue/table-rows.ts';
+import { setCopied, setTableState } from '../catalogue/table-rows.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { loadingSchema } from '../mapping/names.ts';
 import type { Position } from '../model/position.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import type { TargetIndex } from '../model/target-table.ts';
-import { earliest, latest, TableCopy } from '../snapshot/copy-job.ts';
+import { earliest, latest, type TableCopy } from '../snapshot/copy-job.ts';
 import { copyTables } from '../snapshot/copy-tables.ts';
 import { prepareTarget } from '../snapshot/prepare-target.ts';
 import { type CopyProgress, ProgressMeter } from '../snapshot/progress.ts';
 import type { ImportSource } from '../source/import-source.ts';
-import { routerOf, serversOf } from '../workers/load-tables.ts';
+import { serversOf } from '../workers/load-tables.ts';
 import { messageOf } from '../workers/message-of.ts';
 import { syncRemedy } from '../workers/statement-host.ts';
 import type { EngineContext } from './context.ts';
-import { isSamePlan } from './same-plan.ts';
+import { registerCopies } from './register-copies.ts';
 import type { Survey } from './survey.ts';
 import { takePlaces } from './take-places.ts';
 
@@ -75,8 +74,9 @@ export class SourceCopy {
     const startedAt = Date.now();
     // What was read and not applied is read again: it must not meet the new rows
     await this.#context.control((client) => deleteLog(client, this.#source));
-    const { copies, keep } = await this.#register(survey);
-    await this.#checkKept(copies, keep);
+    // Rows of different moments could violate the unique keys that kept tables have all the time
+    const resume = this.#options.resume && !this.#config.keepExistingSchema;
+    const { copies, keep } = await registerCopies(this.#context, this.#config, this.#source, survey, { resume });
     for (const server of this.#serversOf(copies)) {
       await this.#context.servers.with(server, async (client) => {
         const fresh = copies.filter(({ row }) => !keep.has(row.id)).map(({ row }) => row.id);
@@ -100,51 +100,6 @@ export class SourceCopy {
       rows: copies.reduce((sum, { rows }) => sum + rows, 0),
       durationMs: Date.now() - startedAt,
     };
-  }
-
-  /** Enters the tables into the catalogue. A table whose structure is the one of an interrupted copy goes on from there. */
-  async #register(survey: Survey): Promise<{ copies: TableCopy[]; keep: Set<number> }> {
-    // Rows of different moments could violate the unique keys that kept tables have all the time
-    const resume = this.#options.resume && !this.#config.keepExistingSchema;
-    const keep = new Set<number>();
-    const copies = await this.#context.control(async (client) => {
-      const known = new Map((await listTables(client, this.#source)).map((row) => [qualifiedName(row.source), row]));
-      const result: TableCopy[] = [];
-      for (const planned of survey.tables) {
-        const old = known.get(qualifiedName(planned.source));
-        const goesOn =
-          resume && old !== undefined && old.state === 'copying' && old.chunks !== null && isSamePlan(old, planned);
-        const row = goesOn ? old : await putTable(client, this.#source, planned);
-        if (goesOn) keep.add(row.id);
-        result.push(new TableCopy(row, routerOf(this.#context, this.#config, row)));
-      }
-      for (const { source, reason } of survey.leftOut) {
-        const target = { schema: this.#config.schemaMappings[source.schema]!, name: source.name, ...EMPTY };
-        const row = await putTable(client, this.#source, { source, target, routing: { kind: 'one' } });
-        await setTableState(client, row.id, 'aside', reason);
-      }
-      return result;
-    });
-    return { copies, keep };
-  }
-
-  /** A kept table whose loading table is gone – the run was cut off after the swap – begins anew. */
-  async #checkKept(copies: readonly TableCopy[], keep: Set<number>): Promise<void> {
-    for (const copy of copies) {
-      if (!keep.has(copy.row.id)) continue;
-      for (const { server, schema } of copy.router.destinations) {
-        const there = await this.#context.servers.with(server, async (client) => {
-          const { rows } = await client.query<{ there: boolean }>('select to_regclass($1) is not null as there', [
-            qualify(loadingSchema(schema), copy.row.target.name),
-          ]);
-          return rows[0]!.there;
-        });
-        if (there) continue;
-        keep.delete(copy.row.id);
-        copy.plan = null;
-        break;
-      }
-    }
   }
 
   /** Copies; a lost connection costs the chunk in hand, and the rest is copied as of a later moment. */
@@ -264,13 +219,3 @@ export class SourceCopy {
     return new Set(copies.flatMap((copy) => copy.servers));
   }
 }
-
-const EMPTY = {
-  columns: [],
-  primaryKey: [],
-  identity: { kind: 'whole-row' },
-  indexes: [],
-  checks: [],
-  comment: '',
-  remarks: [],
-} as const;
