@@ -201,7 +201,9 @@ describe('probes', () => {
     await f.caughtUp();
     expect(await asides(f)).toEqual([]);
     const [theirs] = await f.source('select cast(ts as char) as ts, d, w from t where id = 2');
-    expect((await table(f, 't'))[1]).toEqual({ id: '2', ...theirs, w: String(theirs!.w) });
+    // Postgres shows no zeros at the end of a fraction
+    const ts = String(theirs!.ts).replace(/\.?0+$/, '');
+    expect((await table(f, 't'))[1]).toEqual({ id: '2', ...theirs, ts, w: String(theirs!.w) });
     expect(await table(f, 'copy')).toMatchObject([{ id: '1', w: '8', d: '1.50' }]);
     expect(await table(f, 'parted')).toEqual([
       { id: '1', v: '1' },
