@@ -1,14 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import type { Cursor, Datastore } from '../../core/index.ts';
-import { ClosedError, InvalidArgumentError, OutcomeUnknownError } from '../../errors.ts';
+import { ClosedError, InvalidArgumentError } from '../../errors.ts';
 import { Backoff } from '../../internal/backoff.ts';
-import { sleep, throwIfAborted } from '../../internal/sleep.ts';
+import { sleep } from '../../internal/sleep.ts';
 import { SQLSTATE, SV, sqlStateOf } from '../../internal/sqlstate.ts';
 import { AtomicWriteUndoneError } from '../errors.ts';
-import { askDecision, forgetDecision, removeDecision, writeDecision } from './decision.ts';
-import { endPart } from './end-part.ts';
+import { type AtomicWork, Attempt } from './attempt.ts';
 import { type AtomicOptions, type ResolvedAtomicOptions, resolveAtomicOptions } from './options.ts';
-import { partName } from './part-name.ts';
 import { assertReady } from './ready.ts';
 import { type InDoubt, recover } from './recover.ts';
 import { sweep } from './sweep.ts';
@@ -37,18 +34,6 @@ const MOVED = new Set<string | undefined>([
   SQLSTATE.invalidSchemaName,
   SQLSTATE.insufficientPrivilege,
 ]);
-
-/** What one try has done so far. */
-interface Try<T> {
-  readonly id: string;
-  readonly coordinator: number;
-  readonly others: readonly number[];
-  /** Shards whose part is prepared, or may be. */
-  readonly prepared: number[];
-  /** COMMIT of the coordinator is next, or was sent: from here on only the decision tells. */
-  deciding: boolean;
-  result: T | undefined;
-}
 
 /**
  * Writes to several shards that happen on all of them or on none, by two-phase commit:
@@ -117,7 +102,9 @@ export class AtomicWrites {
       const { epoch } = this.#db.map;
       if (this.#stop.signal.aborted) throw new ClosedError('atomic writes are closed');
       try {
-        return await this.#try(shards, fn as (cursors: readonly Cursor[]) => Promise<T>, signal);
+        return await new Attempt(this.#db, shards, fn as AtomicWork<T>, { ...this.#options, signal }).run((use) =>
+          this.#lent(shards, signal, use),
+        );
       } catch (error) {
         if (performance.now() > until || !(await this.#mayGoWell(error, epoch, signal))) throw error;
         await sleep(backoff.next(), { signal, what: 'an atomic write that is tried again' });
@@ -187,119 +174,6 @@ export class AtomicWrites {
     return grown || (state === SV.shardMoved && epoch > 0n);
   }
 
-  async #try<T>(
-    shards: readonly number[],
-    fn: (cursors: readonly Cursor[]) => Promise<T>,
-    signal: AbortSignal | undefined,
-  ): Promise<T> {
-    const [coordinator, ...others] = shards as [number, ...number[]];
-    const now: Try<T> = {
-      id: randomUUID(),
-      coordinator,
-      others,
-      prepared: [],
-      deciding: false,
-      result: undefined,
-    };
-    try {
-      await this.#lent(shards, signal, (cursors) => this.#transactions(now, cursors, fn, signal));
-    } catch (error) {
-      await this.#afterFailure(now, error);
-    }
-    await this.#finish(now);
-    return now.result as T;
-  }
-
-  /** The coordinator's transaction around those of the others, each of which is prepared when its inner ones are. */
-  async #transactions<T>(
-    now: Try<T>,
-    cursors: readonly Cursor[],
-    fn: (cursors: readonly Cursor[]) => Promise<T>,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const inner = async (place: number): Promise<void> => {
-      const cursor = cursors[place];
-      if (cursor === undefined) {
-        now.result = await fn(cursors);
-        await this.#step('worked', now.coordinator);
-        return;
-      }
-      const { shardId } = cursor;
-      await cursor.prepared(partName({ ...now, shardId }), async () => {
-        await this.#enter(cursor);
-        await inner(place + 1);
-        throwIfAborted(signal, 'an atomic write');
-        now.prepared.push(shardId);
-      });
-      await this.#step('prepared', shardId);
-    };
-    const [first] = cursors as [Cursor];
-    await first.transaction(async () => {
-      await this.#enter(first);
-      await writeDecision(first, now.id, now.others);
-      await this.#step('begun', now.coordinator);
-      await inner(1);
-      const client = await first.rawClient();
-      if (client.getTransactionStatus() === 'I') {
-        throw new InvalidArgumentError('an atomic write may not end its transactions itself');
-      }
-      await this.#step('deciding', now.coordinator);
-      throwIfAborted(signal, 'an atomic write');
-      now.deciding = true;
-    });
-  }
-
-  async #enter(cursor: Cursor): Promise<void> {
-    const { lockTimeoutMs, idleTimeoutMs } = this.#options;
-    await cursor.query('select hypervault.atomic_enter($1, $2, $3, $4)', [
-      cursor.schema,
-      cursor.shardId,
-      lockTimeoutMs,
-      idleTimeoutMs,
-    ]);
-  }
-
-  /** Returns when the write is done all the same; else undoes what may be prepared, and throws. */
-  async #afterFailure(now: Try<unknown>, error: unknown): Promise<void> {
-    let failure = error;
-    if (now.deciding) {
-      const decision = await askDecision(this.#db, now).catch(() => 'open' as const);
-      if (decision === 'done') return;
-      if (decision === 'open') {
-        throw new OutcomeUnknownError(
-          `the coordinator of an atomic write (shard ${now.coordinator}) was lost while it was decided; recovery ends it, on all shards alike`,
-          { cause: error },
-        );
-      }
-    }
-    // Not what `fn` did is unknown, but a PREPARE or the COMMIT; and the write is undone for certain.
-    if (error instanceof OutcomeUnknownError && (now.deciding || now.prepared.length > 0)) {
-      failure = new AtomicWriteUndoneError(error);
-    }
-    // What can't be undone now is left to recovery: nobody will ever find a decision.
-    await Promise.allSettled(
-      now.prepared.map((shardId) => endPart(this.#db, shardId, 'rollback', partName({ ...now, shardId }))),
-    );
-    throw failure;
-  }
-
-  /** It is decided: nothing from here on may fail the caller. */
-  async #finish(now: Try<unknown>): Promise<void> {
-    await this.#step('decided', now.coordinator);
-    const ends = await Promise.allSettled(
-      now.others.map(async (shardId) => {
-        const ended = await endPart(this.#db, shardId, 'commit', partName({ ...now, shardId }));
-        await this.#step('committed', shardId);
-        return ended;
-      }),
-    );
-    await this.#step('finished', now.coordinator);
-    if (ends.some(({ status }) => status === 'rejected')) return;
-    const byUs = ends.every((end) => end.status === 'fulfilled' && end.value);
-    // A part that was not there any more was ended by a recovery; its shard is asked before the decision goes.
-    await (byUs ? removeDecision(this.#db, now) : forgetDecision(this.#db, now)).catch(() => {});
-  }
-
   async #lent(
     shards: readonly number[],
     signal: AbortSignal | undefined,
@@ -316,10 +190,6 @@ export class AtomicWrites {
     } finally {
       for (const cursor of cursors) await this.#db.putConnection(cursor);
     }
-  }
-
-  async #step(...[step, shardId]: Parameters<NonNullable<AtomicOptions['onStep']>>): Promise<void> {
-    await this.#options.onStep?.(step, shardId);
   }
 
   #assertShards(shards: readonly number[]): void {
