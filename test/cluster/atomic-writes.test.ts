@@ -441,6 +441,39 @@ test('a server killed with what it has prepared: decided, the call is done, and 
   await killer.close();
 });
 
+test.each([
+  ['the coordinator', 0, 0],
+  ['another server', 1, 1],
+] as const)(
+  '%s killed while the write is decided: the same on all shards when it is back',
+  async (_who, killed, there) => {
+    const { db, atomic } = await setting({ pool: { poolBlockTimeoutMs: 1_000 } });
+    const server = servers.servers[killed]!;
+    onTestFinished(() => server.start());
+    const writer = await atomicWrites(db, {
+      recoverEveryMs: 0,
+      retryForMs: 0,
+      onStep: async (step) => {
+        if (step === 'deciding') await server.kill();
+      },
+    });
+    const write = writer.write([1, 30], async ([one, two]) => [await one.query(add(1)), await two.query(add(1))]);
+    if (there === 1) await write;
+    else expect(await rejection(write)).toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+    await server.start();
+    await waitFor(
+      async () => {
+        await atomic.recover({ afterMs: 0 });
+        return (await preparedThere()) === 0;
+      },
+      { what: 'recovery' },
+    );
+    expect([await count(db, 1), await count(db, 30)]).toEqual([there, there]);
+    await expectNothingLeft(db);
+    await writer.close();
+  },
+);
+
 test('two that lock in opposite orders on two servers end by their lock time-out, and none waits for clients', {
   timeout: 30_000,
 }, async () => {
