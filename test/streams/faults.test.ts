@@ -265,7 +265,8 @@ test('a consumer killed with SIGKILL: its events go to another one, little comes
   await waitFor(() => group.bodies.includes(2_999 as never), { timeoutMs: 20_000 });
   const seen = [...lines.slice(1).map(Number), ...(group.bodies as unknown as number[])];
   expect(new Set(seen).size).toBe(3_000);
-  expect(seen.length - 3_000).toBeLessThan(1_100);
+  // at most checkpointMaxCount, and what was acknowledged while a step was being written
+  expect(seen.length - 3_000).toBeLessThan(1_500);
   const first = (group.bodies as unknown as number[])[0]!;
   expect(first).toBeLessThanOrEqual(1_700);
 });
