@@ -63,3 +63,49 @@ test('ordered, never vacuumed: the retries start anew when none waits', { timeou
   expect(largest).toBeGreaterThan(600);
   expect(await kilobytes(database)).toBeLessThan(500);
 });
+
+const SETTLE = `select shard0001.hv_settle(1, gen_random_uuid(), '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
+  '{}', '{}', '{}', 0)`;
+
+/** A table of retries that is mostly dead, with `alive` events that wait, and how many of them a session sees. */
+async function mostlyDead(alive: number) {
+  const { database } = await freshStore();
+  await database.query('alter table shard0001.hv_retries set (autovacuum_enabled = off)');
+  const insert = (from: number, to: number) =>
+    database.query(
+      `insert into shard0001.hv_retries (group_id, position, stream, event, attempts, due_at)
+       select 1, n, 1, n, 1, 'infinity' from generate_series($1::bigint, $2::bigint) n`,
+      [from, to],
+    );
+  await insert(1, 6_000);
+  await database.query('delete from shard0001.hv_retries where position > $1', [alive]);
+  const waiting = async (session: Pick<TestDatabase, 'query'>): Promise<number> =>
+    (await session.query('select count(*)::integer as n from shard0001.hv_retries')).rows[0].n;
+  const size = async (): Promise<number> =>
+    Number((await database.query(`select pg_relation_size('shard0001.hv_retries') as n`)).rows[0].n);
+  return { database, insert, waiting, size };
+}
+
+test('retries start anew only when none waits: an older snapshot, as of a backup, misses none', async () => {
+  const { database, waiting, size } = await mostlyDead(1);
+  const backup = await database.client();
+  await backup.query('begin isolation level repeatable read');
+  await backup.query('select 1');
+  await database.query(SETTLE);
+  expect(await waiting(backup)).toBe(1);
+  await backup.query('commit');
+  await database.query('delete from shard0001.hv_retries');
+  await database.query(SETTLE);
+  expect(await size()).toBe(0);
+});
+
+test('a session that sees an older state of the retries does not start them anew', async () => {
+  const { database, insert, waiting } = await mostlyDead(0);
+  const session = await database.client();
+  await session.query('begin isolation level repeatable read');
+  await session.query('select 1');
+  await insert(7_000, 7_000);
+  await session.query(SETTLE);
+  await session.query('commit');
+  expect(await waiting(database)).toBe(1);
+});

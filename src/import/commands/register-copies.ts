@@ -4,6 +4,7 @@ import { listTables, putTable, setTableState } from '../catalogue/table-rows.ts'
 import type { SourceConfig } from '../config/source-config.ts';
 import { loadingSchema } from '../mapping/names.ts';
 import { qualifiedName } from '../model/source-table.ts';
+import { unmappedTable } from '../model/target-table.ts';
 import { TableCopy } from '../snapshot/copy-job.ts';
 import { routerOf } from '../workers/load-tables.ts';
 import type { EngineContext } from './context.ts';
@@ -38,7 +39,7 @@ export async function registerCopies(
       result.push(new TableCopy(row, routerOf(context, config, row)));
     }
     for (const { source: table, reason } of survey.leftOut) {
-      const target = { schema: config.schemaMappings[table.schema]!, name: table.name, ...EMPTY };
+      const target = unmappedTable(config.schemaMappings[table.schema]!, table.name);
       const row = await putTable(client, source, { source: table, target, routing: { kind: 'one' } });
       await setTableState(client, row.id, 'aside', reason);
     }
@@ -65,13 +66,3 @@ async function isThere(context: EngineContext, { row, router }: TableCopy): Prom
   }
   return true;
 }
-
-const EMPTY = {
-  columns: [],
-  primaryKey: [],
-  identity: { kind: 'whole-row' },
-  indexes: [],
-  checks: [],
-  comment: '',
-  remarks: [],
-} as const;

@@ -106,6 +106,21 @@ export interface TargetTable {
   readonly needs?: TargetNeeds | undefined;
 }
 
+/** A table of which nothing is known but its name: one that is set aside before it could be mapped. */
+export function unmappedTable(schema: string, name: string): TargetTable {
+  return {
+    schema,
+    name,
+    columns: [],
+    primaryKey: [],
+    identity: { kind: 'whole-row' },
+    indexes: [],
+    checks: [],
+    comment: '',
+    remarks: [],
+  };
+}
+
 export interface TargetNeeds {
   readonly types: readonly PostgresType[];
   readonly extensions: readonly PostgresExtension[];

@@ -8,7 +8,7 @@ import type { SourceConfig } from '../config/source-config.ts';
 import { UnmappableTable } from '../mapping/map-table.ts';
 import { spreadTables } from '../mapping/spread-tables.ts';
 import { qualifiedName, type SourceTable } from '../model/source-table.ts';
-import type { TargetTable } from '../model/target-table.ts';
+import { type TargetTable, unmappedTable } from '../model/target-table.ts';
 import { chooseRouting } from '../route/table-routing.ts';
 import type { ImportSource } from '../source/import-source.ts';
 import type { FollowedTable } from '../stream/followed-table.ts';
@@ -59,17 +59,7 @@ export function statementHost(
     },
     registerAside: async (table, reason) => {
       await context.control(async (client) => {
-        const target: TargetTable = {
-          schema: config.schemaMappings[table.schema] ?? table.schema,
-          name: table.name,
-          columns: [],
-          primaryKey: [],
-          identity: { kind: 'whole-row' },
-          indexes: [],
-          checks: [],
-          comment: '',
-          remarks: [],
-        };
+        const target = unmappedTable(config.schemaMappings[table.schema] ?? table.schema, table.name);
         const row = await putTable(client, source, { source: table, target, routing: { kind: 'one' } });
         await setTableState(client, row.id, 'aside', reason);
         await noteError(client, source, {

@@ -1,6 +1,7 @@
 -- Writes down what a consumer has settled, all in one step.
 --
--- slices/terms/positions: up to which position each slice is settled. A roundRobin slice that is at its end vanishes.
+-- slices/terms/positions: up to which position each slice is settled. The row of a roundRobin
+--   slice that is at its end is free for hv_cut.
 -- retry_*: events to try again at now + delay, or (attempts 0) to keep behind an earlier event of their stream;
 --   park_*: events to put aside for people. Both count as settled for their slice. Their slice is null when they were
 --   waiting for a retry before (hv_claim).
