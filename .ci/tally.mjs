@@ -10,7 +10,13 @@ try {
 }
 const counts = { passed: 0, failed: 0, skipped: 0 };
 for (const { name, status, message, assertionResults } of files) {
-  for (const test of assertionResults) counts[test.status in counts ? test.status : 'skipped'] += 1;
+  for (const test of assertionResults) {
+    counts[test.status in counts ? test.status : 'skipped'] += 1;
+    // Passed at a further try: what went wrong before must be seen, or nobody ever looks for it.
+    if (test.status === 'passed' && test.failureMessages.length > 0) {
+      console.error(`${name}: "${test.title}" passed only when tried again: ${test.failureMessages.join('\n')}`);
+    }
+  }
   // A file fails without a failed test when it can't be loaded, or when it leaks.
   if (status === 'failed' && !assertionResults.some((test) => test.status === 'failed')) {
     console.error(`${name} failed: ${message}`);

@@ -21,9 +21,15 @@ export async function readPostmasterFile(data: string): Promise<PostmasterFile |
  * Makes a left-over postmaster.pid harmless whose number another process has today; Postgres would refuse to start.
  * It takes the number of its parent for stale, and goes on to check by the rest of the file that no process of the
  * former server is left. (Removing the file would switch that check off.)
+ *
+ * A server that ends right now takes its file with it, and then there is nothing to do.
  */
 export async function disownPostmasterFile(data: string): Promise<void> {
   const path = join(data, 'postmaster.pid');
-  const [, ...rest] = (await readFile(path, 'utf8')).split('\n');
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+  if (text === undefined) return;
+  const [, ...rest] = text.split('\n');
   await writeFile(path, [process.pid, ...rest].join('\n'));
 }

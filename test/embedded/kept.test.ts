@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { type EmbeddedOptions, type EmbeddedServer, startEmbedded } from '../../src/embedded/index.ts';
+import { type Embedded, type EmbeddedOptions, type EmbeddedServer, startEmbedded } from '../../src/embedded/index.ts';
+import { disownPostmasterFile } from '../../src/embedded/postmaster-file.ts';
 import { isAlive, listProcesses } from '../../src/embedded/processes.ts';
 import { ConfigurationError } from '../../src/errors.ts';
 import { rejection, waitFor } from '../support/wait-for.ts';
@@ -16,11 +17,16 @@ async function folder(): Promise<string> {
   return made;
 }
 
-/** The only server of the folder; stopped with the test. */
-async function server(options: EmbeddedOptions): Promise<EmbeddedServer> {
+/** Stopped with the test, however that ends; may be stopped before. */
+async function start(options: EmbeddedOptions): Promise<Embedded> {
   const embedded = await startEmbedded(options);
   onTestFinished(() => embedded.stop());
-  return embedded.servers[0]!;
+  return embedded;
+}
+
+/** The only server of the folder. */
+async function server(options: EmbeddedOptions): Promise<EmbeddedServer> {
+  return (await start(options)).servers[0]!;
 }
 
 async function query(connection: pg.ClientConfig, text: string): Promise<Record<string, unknown>[]> {
@@ -46,7 +52,7 @@ function keeper(directory: string) {
 
 test('started again, it has its data, password and port, and the new settings', async () => {
   const directory = await folder();
-  const first = await startEmbedded({ directory, database: 'mine' });
+  const first = await start({ directory, database: 'mine' });
   const [connection] = first.connections;
   await query(connection!, 'create table kept (a int); insert into kept values (7)');
   await first.stop();
@@ -63,7 +69,7 @@ test('started again, it has its data, password and port, and the new settings', 
 
 test('standbys are started again too, each in its role', async () => {
   const directory = await folder();
-  const first = await startEmbedded({ directory });
+  const first = await start({ directory });
   const [primary] = first.servers;
   await query(primary!.connection, 'create table kept (a int)');
   const standby = await primary!.makeStandby();
@@ -71,8 +77,7 @@ test('standbys are started again too, each in its role', async () => {
   await standby.promote();
   await primary!.follow(standby);
   await first.stop();
-  const again = await startEmbedded({ directory });
-  onTestFinished(() => again.stop());
+  const again = await start({ directory });
   const roles = [...again.servers, ...again.standbys].map(async ({ name, connection }) => [
     name,
     (await query(connection, 'select pg_is_in_recovery() as standby'))[0]!.standby,
@@ -144,6 +149,12 @@ test('a left-over postmaster.pid whose number another process has today is no hi
   await first.start();
   expect(await query(first.connection, 'select from kept')).toEqual([]);
   expect(await isAlive(bystander.pid!)).toBe(true);
+});
+
+test('a server that takes its postmaster.pid with it while the next start looks is no hindrance', async () => {
+  const directory = await folder();
+  await disownPostmasterFile(directory);
+  expect(await readdir(directory)).toEqual([]);
 });
 
 test('what an interrupted initdb left does not count', async () => {
