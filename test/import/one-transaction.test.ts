@@ -57,3 +57,18 @@ it('leaves the end of several changes of a row, in whatever order they come', as
   ]);
   expect(await f.rows('select * from hypervault.import_error')).toEqual([]);
 });
+
+it('counts every part of a transaction that is larger than a batch', async () => {
+  const f = await importFixture(mariadb(), { source: { replay_max_rows: 10 } });
+  await f.source('create table t (id int primary key)');
+  await f.init();
+  await f.start();
+  const { replayed: before } = await f.engine.showStatus('shop');
+  await f.source(
+    `begin; ${[0, 1, 2, 3].map((part) => `insert into t select seq + ${part * 30} from seq_1_to_30`).join('; ')}; commit`,
+  );
+  await f.caughtUp();
+  const { replayed } = await f.engine.showStatus('shop');
+  expect(replayed.changes - before.changes).toBe(120n);
+  expect(replayed.transactions - before.transactions).toBe(1n);
+});

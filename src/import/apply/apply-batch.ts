@@ -23,8 +23,14 @@ export interface ApplyTarget {
   readonly onLostView: (view: SavedView, reason: string) => void;
 }
 
+/** What was applied, for the record. */
+export interface ApplyCounts {
+  readonly changes: number;
+  readonly statements: number;
+}
+
 /** Runs the rounds of a batch that concern one server, inside a transaction that is open already. */
-export async function applyRounds(batch: Batch, target: ApplyTarget): Promise<{ changes: number; statements: number }> {
+export async function applyRounds(batch: Batch, target: ApplyTarget): Promise<ApplyCounts> {
   let changes = 0;
   let statements = 0;
   for (const round of batch.rounds) {

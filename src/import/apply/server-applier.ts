@@ -13,9 +13,11 @@ import { ImportError, ReplicaStateError } from '../errors.ts';
 import type { Position } from '../model/position.ts';
 import type { Batch } from '../stream/batch.ts';
 import type { FollowedTable } from '../stream/followed-table.ts';
-import { applyRounds } from './apply-batch.ts';
+import { type ApplyCounts, applyRounds } from './apply-batch.ts';
 import { VALUE_SETTINGS } from './session-settings.ts';
 import { StageTables } from './stage-tables.ts';
+
+const NOTHING_APPLIED: ApplyCounts = { changes: 0, statements: 0 };
 
 /** A table whose changes cannot be applied. */
 export interface TableFailure {
@@ -49,6 +51,8 @@ export class ServerApplier {
   #client: Client | undefined;
   #position: Position | undefined;
   #inTransaction = false;
+  /** Of the parts of a transaction that are applied and not committed. */
+  #counts: ApplyCounts = NOTHING_APPLIED;
 
   constructor(options: ServerApplierOptions) {
     this.server = options.server;
@@ -82,7 +86,7 @@ export class ServerApplier {
       this.#position = row.position;
     } catch (error) {
       await endClient(client);
-      throw error;
+      throw await servers.explain(this.server, error);
     }
     this.#client = client;
     this.#stages.forget();
@@ -100,6 +104,14 @@ export class ServerApplier {
    */
   async apply(batch: Batch, { isolate }: { isolate: boolean }): Promise<void> {
     if (this.has(batch)) return;
+    try {
+      await this.#applyNew(batch, isolate);
+    } catch (error) {
+      throw await this.#options.servers.explain(this.server, error);
+    }
+  }
+
+  async #applyNew(batch: Batch, isolate: boolean): Promise<void> {
     if (batch.from > this.position.ordinal) {
       throw new ImportError(
         'GAP',
@@ -113,6 +125,7 @@ export class ServerApplier {
     if (!this.#inTransaction) {
       await client.query('begin');
       this.#inTransaction = true;
+      this.#counts = NOTHING_APPLIED;
       this.#stages.begin();
     }
     const { source } = this.#options;
@@ -131,7 +144,8 @@ export class ServerApplier {
         try {
           await work();
           await client.query('release savepoint hv_step');
-        } catch (error) {
+        } catch (cause) {
+          const error = await this.#options.servers.explain(this.server, cause);
           if (!isOfTheTable(error)) throw error;
           await client.query('rollback to savepoint hv_step');
           this.#stages.forget();
@@ -146,15 +160,18 @@ export class ServerApplier {
       batch.altered.filter(({ server, tableId }) => server === this.server && !aside.has(tableId)),
     );
     await storePrepared(client, source.key, batch.prepared);
+    this.#counts = {
+      changes: this.#counts.changes + counts.changes,
+      statements: this.#counts.statements + counts.statements,
+    };
     if (failures.length > 0) await this.#options.onFailures(failures);
     if (!batch.complete || batch.end === null) return;
     await storePosition(client, source.key, {
       from: this.position.ordinal,
       to: batch.end,
       sourceTimeMs: batch.sourceTimeMs,
-      changes: counts.changes,
+      ...this.#counts,
       transactions: batch.transactions,
-      statements: counts.statements,
     });
     await client.query('commit');
     this.#inTransaction = false;

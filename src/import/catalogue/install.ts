@@ -1,65 +1,56 @@
-import { applySchema } from '../../internal/migrations.ts';
+import type { Client } from 'pg';
+import { SchemaError } from '../../errors.ts';
+import { applySchema, LEDGER_TABLE, readLedger } from '../../internal/migrations.ts';
+import { type CatalogueScope, findDropped, findMissingParts, ledgerOf } from './missing-parts.ts';
+import { OUR_SCHEMA, OWN_OBJECTS } from './own-objects.ts';
 import type { Servers } from './servers.ts';
 
-/** Our schema on every server and in the control database. */
-export const OUR_SCHEMA = 'hypervault';
-
-/** Installs the catalogue and what each server keeps. Idempotent. Returns the names of the files that were run. */
+/**
+ * Installs the catalogue and what each server keeps. Idempotent. Returns the names of the files that were run.
+ * @throws SchemaError when a table was dropped, for what it held cannot be made again
+ */
 export async function installCatalogue(servers: Servers): Promise<string[]> {
   const applied: string[] = [];
   for (const name of servers.names) {
     await servers.with(name, async (client) => {
-      const result = await applySchema(client, { module: 'import', scope: 'server', schema: OUR_SCHEMA });
-      applied.push(...result.applied.map((file) => `${name}: ${file.path}`));
-      if (name !== servers.control) return;
-      const control = await applySchema(client, { module: 'import', scope: 'control', schema: OUR_SCHEMA });
-      applied.push(...control.applied.map((file) => `${name}: ${file.path}`));
+      const scopes = servers.scopesOf(name);
+      for (const scope of scopes) {
+        await forgetDroppedFunctions(client, scope);
+        const result = await applySchema(client, { module: 'import', scope, schema: OUR_SCHEMA });
+        applied.push(...result.applied.map((file) => `${name}: ${file.path}`));
+      }
+      const missing = await findMissingParts(client, name, scopes);
+      if (missing !== null) throw new SchemaError(missing);
     });
   }
   return applied;
 }
 
-/** Tables of the import, the control database's and each server's. */
-const CONTROL_TABLES = [
-  'import_lost_view',
-  'import_log',
-  'import_statement',
-  'import_error',
-  'import_table',
-  'import_source',
-];
-const SERVER_TABLES = [
-  'import_prepared',
-  'import_kept_key',
-  'import_altered_value',
-  'import_altered_column',
-  'import_chunk',
-  'import_structure',
-  'import_position',
-];
-const CONTROL_FUNCTIONS = ['import_add_source(text, text, jsonb, jsonb)'];
-const SERVER_FUNCTIONS = [
-  'import_store_position(uuid, numeric, numeric, text, text, timestamptz, bigint, bigint, bigint)',
-  'import_set_position(uuid, numeric, text, text)',
-  'import_note_altered_values(uuid, jsonb)',
-  'import_refuse_writes()',
-];
+/** A function that the ledger does not know is made again. */
+async function forgetDroppedFunctions(client: Client, scope: CatalogueScope): Promise<void> {
+  const dropped = await findDropped(client, scope, 'functions');
+  if (dropped.length === 0 || (await readLedger(client, ledgerOf(scope))).length === 0) return;
+  const files = dropped.map((name) => `${/\.(\w+)/.exec(name)![1]}.sql`);
+  await client.query(
+    `delete from ${OUR_SCHEMA}.${LEDGER_TABLE[scope]}
+      where module = 'import' and scope = $1 and kind = 'function' and name = any($2)`,
+    [scope, files],
+  );
+}
 
 /** Takes the catalogue away; replicated rows stay. */
 export async function dropCatalogue(servers: Servers): Promise<void> {
   for (const name of servers.names) {
     await servers.with(name, async (client) => {
-      const control = name === servers.control;
-      const tables = [...(control ? CONTROL_TABLES : []), ...SERVER_TABLES].map((table) => `${OUR_SCHEMA}.${table}`);
-      const functions = [...(control ? CONTROL_FUNCTIONS : []), ...SERVER_FUNCTIONS].map((f) => `${OUR_SCHEMA}.${f}`);
+      const scopes = servers.scopesOf(name).toReversed();
+      const named = (kind: 'tables' | 'functions'): string =>
+        scopes.flatMap((scope) => OWN_OBJECTS[scope][kind].map((object) => `${OUR_SCHEMA}.${object}`)).join(', ');
       const { rows } = await client.query('select from pg_namespace where nspname = $1', [OUR_SCHEMA]);
       if (rows.length === 0) return;
       await client.query('begin');
-      await client.query(`drop function if exists ${functions.join(', ')}`);
-      await client.query(`drop table if exists ${tables.join(', ')}`);
-      await client.query(`delete from ${OUR_SCHEMA}.ledger where module = 'import' and scope = any($1)`, [
-        control ? ['server', 'control'] : ['server'],
-      ]);
+      await client.query(`drop function if exists ${named('functions')}`);
+      await client.query(`drop table if exists ${named('tables')}`);
+      await client.query(`delete from ${OUR_SCHEMA}.ledger where module = 'import' and scope = any($1)`, [scopes]);
       await client.query('commit');
     });
   }

@@ -20,7 +20,7 @@ export type WorkerKind = 'read' | 'replay';
 const BOTH: readonly WorkerKind[] = ['read', 'replay'];
 
 /** The second integer of the advisory lock: two for each source. */
-function keyOf(source: SourceRow, worker: WorkerKind): number {
+function keyOf(source: Pick<SourceRow, 'id'>, worker: WorkerKind): number {
   return Number(source.id) * 2 + BOTH.indexOf(worker);
 }
 
@@ -106,7 +106,7 @@ async function tryLock(client: Client, source: SourceRow, workers: readonly Work
 }
 
 /** Whether some process works on the source now: what the status column says may be left over from a killed one. */
-export async function isLocked(client: Pick<Client, 'query'>, source: SourceRow): Promise<boolean> {
+export async function isLocked(client: Pick<Client, 'query'>, source: Pick<SourceRow, 'id'>): Promise<boolean> {
   const { rows } = await client.query<{ held: boolean }>(
     `select exists (
        select from pg_locks l

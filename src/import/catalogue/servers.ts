@@ -3,6 +3,7 @@ import { ConfigurationError } from '../../errors.ts';
 import { endClient } from '../../internal/client-guard.ts';
 import { Endpoint } from '../../internal/endpoint/endpoint.ts';
 import type { Topology } from '../config/topology.ts';
+import { type CatalogueScope, explainMissingParts } from './missing-parts.ts';
 
 /** The Postgres servers of a topology: gives sessions by the server's name. */
 export class Servers {
@@ -10,7 +11,11 @@ export class Servers {
   readonly control: string;
   readonly names: readonly string[];
 
-  constructor({ servers, control }: Topology) {
+  readonly #hasCatalogue: boolean;
+
+  /** @param options.hasCatalogue - whether the import keeps what it knows there, and so may miss some of it */
+  constructor({ servers, control }: Topology, { hasCatalogue = true }: { hasCatalogue?: boolean } = {}) {
+    this.#hasCatalogue = hasCatalogue;
     this.control = control;
     this.names = [...servers.keys()];
     for (const [name, settings] of servers) {
@@ -29,7 +34,28 @@ export class Servers {
     return this.endpoint(name).connect(options);
   }
 
-  /** Lends a session for some work. */
+  /** What the import has on a server. */
+  scopesOf(name: string): readonly CatalogueScope[] {
+    return name === this.control ? ['server', 'control'] : ['server'];
+  }
+
+  /** The error that says what is wrong with the catalogue when that is why a statement failed, else the same one. */
+  async explain(name: string, error: unknown): Promise<unknown> {
+    if (!this.#hasCatalogue) return error;
+    return explainMissingParts(error, name, this.scopesOf(name), async (look) => {
+      const client = await this.connect(name);
+      try {
+        return await look(client);
+      } finally {
+        await endClient(client);
+      }
+    });
+  }
+
+  /**
+   * Lends a session for some work.
+   * @throws SchemaError when the catalogue is missing, or lacks what the work needs
+   */
   async with<Result>(
     name: string,
     work: (client: Client) => Promise<Result>,
@@ -38,6 +64,8 @@ export class Servers {
     const client = await this.connect(name, options);
     try {
       return await work(client);
+    } catch (error) {
+      throw await this.explain(name, error);
     } finally {
       await endClient(client);
     }

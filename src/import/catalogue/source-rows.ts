@@ -123,7 +123,7 @@ export async function insertSource(
 
 export async function setStatus(
   client: Queryable,
-  source: SourceRow,
+  source: Pick<SourceRow, 'id'>,
   status: SourceStatus,
   reason: string | null = null,
 ): Promise<void> {
@@ -152,7 +152,7 @@ export function refuseSwitched({ name, direction }: SourceRow): void {
 /** Sets what the workers look at: whether they shall stop, or pause. */
 export async function setFlags(
   client: Queryable,
-  source: SourceRow,
+  source: Pick<SourceRow, 'id'>,
   flags: { readonly stopRequested?: boolean; readonly paused?: boolean },
 ): Promise<void> {
   await client.query(

@@ -1,6 +1,4 @@
 import type { Client } from 'pg';
-import { SchemaError } from '../../errors.ts';
-import { SQLSTATE, sqlStateOf } from '../../internal/sqlstate.ts';
 import { Servers } from '../catalogue/servers.ts';
 import type { ImportConfig } from '../config/import-config.ts';
 import { readImportConfig } from '../config/read-config.ts';
@@ -48,7 +46,7 @@ export async function createContext(options: ReplicaEngineOptions): Promise<Open
         return await work(client as unknown as Client);
       } catch (error) {
         broken = true;
-        throw explainMissing(error, servers);
+        throw await servers.explain(servers.control, error);
       } finally {
         client.release(broken);
       }
@@ -75,16 +73,4 @@ function noticeTargets(
     targets.push(atLeast(rollbarLevel, rollbar({ key, environment, url: rollbarUrl ?? undefined })));
   if (webhookUrl !== null) targets.push(webhook(webhookUrl));
   return targets;
-}
-
-/** A catalogue that is not there shows as an undefined table. */
-function explainMissing(error: unknown, { control }: Servers): unknown {
-  const isMissing =
-    sqlStateOf(error) === SQLSTATE.undefinedTable ||
-    sqlStateOf(error) === SQLSTATE.undefinedFunction ||
-    sqlStateOf(error) === SQLSTATE.invalidSchemaName;
-  if (!isMissing || !/hypervault\b/.test((error as Error).message)) return error;
-  return new SchemaError(`the import catalogue is not installed on ${control}; run create-replica-schema`, {
-    cause: error,
-  });
 }

@@ -1,7 +1,8 @@
 import { TimeoutError } from '../../errors.ts';
 import { sleep } from '../../internal/sleep.ts';
+import { type KnownSource, listKnownSources } from '../catalogue/any-version.ts';
 import { isLocked } from '../catalogue/lock.ts';
-import { getSource, listSources, type SourceRow, setFlags, setStatus } from '../catalogue/source-rows.ts';
+import { getSource, setFlags, setStatus } from '../catalogue/source-rows.ts';
 import type { EngineContext } from './context.ts';
 
 export interface StopOptions {
@@ -22,7 +23,7 @@ export async function stopReplica(
 
 /** Stops every replica that runs. Returns the names of those that did. */
 export async function stopAllReplicas(context: EngineContext, options: StopOptions = {}): Promise<string[]> {
-  const sources = await context.control(listSources);
+  const sources = await context.control(listKnownSources);
   const stopped: string[] = [];
   for (const source of sources) {
     if ((await stop(context, source, options)).stopped) stopped.push(source.name);
@@ -32,7 +33,7 @@ export async function stopAllReplicas(context: EngineContext, options: StopOptio
 
 async function stop(
   context: EngineContext,
-  source: SourceRow,
+  source: KnownSource,
   { signal, timeoutMs = 60_000 }: StopOptions,
 ): Promise<{ stopped: boolean }> {
   const held = await context.control((client) => isLocked(client, source));

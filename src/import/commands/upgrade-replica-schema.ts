@@ -1,6 +1,6 @@
+import { listKnownSources } from '../catalogue/any-version.ts';
 import { hasCatalogue, installCatalogue } from '../catalogue/install.ts';
 import { isLocked } from '../catalogue/lock.ts';
-import { listSources } from '../catalogue/source-rows.ts';
 import { ReplicaStateError } from '../errors.ts';
 import type { EngineContext } from './context.ts';
 import { stopAllReplicas } from './stop-replica.ts';
@@ -26,7 +26,7 @@ export async function upgradeReplicaSchema(
   // Beside pg_chameleon's catalogue ours need not be there yet
   if (!(await hasCatalogue(context.servers)) && (await hasChameleon(context))) await installCatalogue(context.servers);
   const stopped = await stopAllReplicas(context, { signal });
-  for (const source of await context.control(listSources)) {
+  for (const source of await context.control(listKnownSources)) {
     if (await context.control((client) => isLocked(client, source))) {
       throw new ReplicaStateError(`the source ${source.name} is ${source.status}; wait for it, then upgrade`);
     }

@@ -10,7 +10,8 @@ const OBJECT_IN_USE = '55006';
 
 /** The old database as a server that takes rows. */
 export function oldDatabase(config: SourceConfig): Servers {
-  return new Servers({ servers: new Map([[OLD_DATABASE, config.postgres!]]), control: OLD_DATABASE, shards: null });
+  const topology = { servers: new Map([[OLD_DATABASE, config.postgres!]]), control: OLD_DATABASE, shards: null };
+  return new Servers(topology, { hasCatalogue: false });
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { applySchema } from '../../internal/migrations.ts';
 import { qualify } from '../apply/table-sql.ts';
-import { OUR_SCHEMA } from '../catalogue/install.ts';
+import { OUR_SCHEMA } from '../catalogue/own-objects.ts';
 import { readPosition, setPosition } from '../catalogue/position-rows.ts';
 import type { Servers } from '../catalogue/servers.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
