@@ -39,7 +39,8 @@ export interface VaultStatus {
 }
 
 /**
- * Opens everything that a configuration names, and loads nothing else. The datastore connects when it is first used.
+ * Opens everything that a configuration names, and loads nothing else. The datastore connects when it is first used; only
+ * the number of slots is asked for, unless the configuration says it, so that `shardFor` answers.
  *
  * @param source - the path of a YAML or JSON file, in which `${NAME}` stands for an environment variable, or an object
  * @example
@@ -54,7 +55,14 @@ export async function open<Database extends object = Record<string, Record<strin
   options: OpenOptions = {},
 ): Promise<Vault<Database>> {
   // Only a file may speak of variables, and only then the environment is looked at.
-  return openVault(await readConfiguration(source, process.env), options);
+  const vault = await openVault<Database>(await readConfiguration(source, process.env), options);
+  try {
+    await vault.learnRouting(options);
+    return vault;
+  } catch (error) {
+    await vault.close().catch(() => {});
+    throw error;
+  }
 }
 
 /** Like {@link open}, for a configuration that was read already. */
@@ -128,6 +136,15 @@ export class Vault<Database extends object = Record<string, Record<string, unkno
   /** The shards. @throws ConfigurationError when the configuration names none */
   get datastore(): Datastore<Database> {
     return required(this.#open().datastore, 'shards', this.#state.configuration);
+  }
+
+  /** What is wrong with the servers is told by the first call that needs them, not here. @internal */
+  async learnRouting({ signal }: { readonly signal?: AbortSignal | undefined }): Promise<void> {
+    const { datastore, logger } = this.#open();
+    await datastore?.learnRouting({ signal }).catch((error: unknown) => {
+      if (signal?.aborted) throw error;
+      logger?.warn({ error }, 'no server told yet how many slots there are');
+    });
   }
 
   /** The shard a routing key lives in. */

@@ -33,6 +33,21 @@ describe('open', () => {
     expect(Object.keys(pools)).toEqual(['a', 'b']);
   });
 
+  it('asks a server for the number of slots, and opens also while none can tell it', async () => {
+    const { servers, shards } = await installed();
+    const away = { gone: { host: '127.0.0.1', port: 1, database: 'app', user: 'app' } };
+    await using vault = await open({ servers: { ...servers, ...away }, shards: { ...shards, gone: '9-10' } });
+    expect(vault.shardFor('acme')).toBe(1 + (1_404_888_305 % 8));
+    const warnings: string[] = [];
+    const logger = { debug() {}, info() {}, warn: (_: object, text: string) => warnings.push(text), error() {} };
+    const configuration = { servers: away, shards: { gone: '1-9' }, pool: { poolBlockTimeoutMs: 200 } };
+    await using lonely = await open(configuration, { logger });
+    expect(warnings).toContain('no server told yet how many slots there are');
+    expect(() => lonely.shardFor('acme')).toThrow(/routing is not known yet/);
+    const aborted = open(configuration, { signal: AbortSignal.abort() });
+    await expect(aborted).rejects.toMatchObject({ code: 'ABORTED' });
+  });
+
   it('opens a file, with variables of the environment', async () => {
     const { servers, shards } = await installed();
     const folder = await mkdtemp(join(tmpdir(), 'hypervault-vault-'));
@@ -55,6 +70,7 @@ describe('open', () => {
       servers: { ...servers, gone: { host: '127.0.0.1', port: 1 }, spare: servers.b },
       shards: { a: '1-5,9-12', b: '5-9', gone: '20-22' },
       epoch: 5,
+      pool: { poolBlockTimeoutMs: 500 },
     });
     const { servers: list } = await vault.status();
     expect(list).toMatchObject([

@@ -48,6 +48,8 @@ export const defineMap: DefineCommand = (command, context) => {
         return made;
       });
       show(output, document);
+      if (dryRun || configuration.connections === 'live' || configuration.connections === undefined) return;
+      output.warn('this configuration names the ranges itself: write "shards: live" in it to follow the map');
     });
 };
 

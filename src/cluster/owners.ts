@@ -55,7 +55,7 @@ export function readOwners(
   );
 }
 
-/** What the shards on a server say of themselves; `undefined` when it was never installed with this module. */
+/** What the shards on a server say of themselves; `undefined` when nothing was ever installed on it. */
 export async function ownersOn(client: Client, on: string): Promise<Owner[] | undefined> {
   try {
     const { rows } = await client.query<{ shard: number; server: string | null; epoch: string }>(

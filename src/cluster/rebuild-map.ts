@@ -1,5 +1,5 @@
 import { type ConnectionSettings, formatShardRanges } from '../core/index.ts';
-import { MapRefusedError } from './errors.ts';
+import { MapMissingError, MapRefusedError } from './errors.ts';
 import { compare, type MapProblem } from './fsck.ts';
 import type { MapDocument } from './map-document.ts';
 import { type Owner, readOwners } from './owners.ts';
@@ -8,7 +8,8 @@ import { type Owner, readOwners } from './owners.ts';
  * Makes a map anew from what the shards say of themselves.
  *
  * @param epoch - of the map that is made; it must be above every epoch that was ever given
- * @throws MapRefusedError when a server can't be asked or a shard has two owners: then nobody can know
+ * @throws MapRefusedError when a server can't be asked or a shard has two owners: then nobody can know; MapMissingError
+ *   when no server has a shard
  */
 export async function rebuildMap(
   servers: Readonly<Record<string, ConnectionSettings>>,
@@ -25,6 +26,12 @@ export async function rebuildMap(
     throw new MapRefusedError(problems);
   }
   const found = read.flatMap(({ owners = [] }) => owners);
+  if (found.length === 0) {
+    const names = Object.keys(servers).join(', ');
+    throw new MapMissingError(
+      `no shard says that it is on ${names}: there is nothing to make a map of; see hypervault init`,
+    );
+  }
   const document = documentOfOwners(Object.keys(servers), found, epoch);
   const problems = compare(document, found).filter(({ kind }) => kind !== 'unmapped');
   if (problems.length > 0) throw new MapRefusedError(problems);

@@ -319,7 +319,12 @@ export class Datastore<Database extends object = Record<string, Record<string, u
     return new Caller(this as unknown as Datastore, () => this.#servers, token);
   }
 
-  /** The shard a routing key lives in. @throws ConfigurationError when slots are not known */
+  /**
+   * The shard a routing key lives in. The first server that is met tells how many slots there are, so call
+   * {@link connect} before, or give `slots` and `firstShard`; a datastore of `open()` knows.
+   *
+   * @throws ConfigurationError when slots are not known
+   */
   shardFor(routingKey: string): number {
     return shardFor(routingKey, this.#servers.requireRouting());
   }
@@ -327,6 +332,12 @@ export class Datastore<Database extends object = Record<string, Record<string, u
   /** The schema of a shard, e.g. `shard0005`; not quoted. */
   schemaOf(shardId: number): string {
     return schemaName(this.#options.schemaPrefix, shardId);
+  }
+
+  /** Makes {@link shardFor} answer, by asking some of the servers unless the options say it. @internal */
+  async learnRouting({ signal }: Waiting = {}): Promise<void> {
+    this.#open();
+    await abortable(this.#servers.learnRouting(), signal, 'learnRouting');
   }
 
   /** Opens a first session with every server and checks that each is the one it should be. */

@@ -16,6 +16,9 @@ import type { WriteToken } from './write-token.ts';
 /** How long callers who still hold a client are waited for when a server leaves the map. */
 const LEAVE_MS = 30_000;
 
+/** How many servers are asked at once how routing keys find their shard. */
+const ASKED_FOR_ROUTING = 3;
+
 /**
  * The servers of the shard map, at run time: made when the map names them, closed when it no longer does.
  * A call that finds its shard gone asks for the newest map and is sent again only if that map is newer.
@@ -193,10 +196,28 @@ export class Servers implements ServerHost {
     this.#replicas.set(entry.name, new Replica(entry, server, { ...this.#options, maxReplicaLagMs }, this));
   }
 
+  /**
+   * Asks how routing keys find their shard, where nobody said it. Every server tells the same; some are asked, so that one
+   * that is away costs nothing, and a program that starts does not open a session with each of hundreds.
+   */
+  async learnRouting(): Promise<void> {
+    if (this.#routing !== undefined) return;
+    const { all } = this;
+    const first = Math.floor(Math.random() * all.length);
+    const asked = all.map((_, n) => all[(first + n) % all.length]!).slice(0, ASKED_FOR_ROUTING);
+    await Promise.any(asked.map((server) => server.facts())).catch(({ errors }: AggregateError) => {
+      throw errors[0] ?? this.#routingUnknown();
+    });
+  }
+
   /** @throws ConfigurationError when nobody said how routing keys find their shard */
   requireRouting(): RoutingSettings {
     if (this.#routing !== undefined) return this.#routing;
-    throw new ConfigurationError(
+    throw this.#routingUnknown();
+  }
+
+  #routingUnknown(): ConfigurationError {
+    return new ConfigurationError(
       'routing is not known yet: give slots and firstShard as they were fixed at install, or call connect() first',
     );
   }

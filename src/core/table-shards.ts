@@ -44,6 +44,11 @@ export class TableShards {
     return this.#servers.of(shardId);
   }
 
+  /** Where a column routes, the number of slots must be known: the first call may have to ask for it. */
+  learnRouting(): Promise<void> {
+    return this.#servers.learnRouting();
+  }
+
   shardFor(routingKey: string): number {
     return shardFor(routingKey, this.#servers.requireRouting());
   }

@@ -108,6 +108,7 @@ export class Table<Row extends object> {
   }
 
   async #get(ref: RowRef<Row>): Promise<Row | null> {
+    if (this.#by !== 'id') await this.#shards.learnRouting();
     const { id, shardId, routedBy } = this.#locate(ref);
     const server = this.#shards.server(shardId);
     const row = (await server.read(this.#shards.reads(shardId), id)) as Record<string, unknown> | null;
@@ -118,6 +119,7 @@ export class Table<Row extends object> {
 
   async #insert(row: RowInput, shardId: number | undefined): Promise<Row> {
     const columns = columnsOf(row);
+    if (this.#by !== 'id') await this.#shards.learnRouting();
     const home = this.#homeOf(row, shardId);
     const server = this.#shards.server(home);
     return (await server.write<RowInsert>({
@@ -134,6 +136,7 @@ export class Table<Row extends object> {
     columns: readonly string[],
     ifVersion: bigint | number | undefined,
   ): Promise<unknown> {
+    if (this.#by !== 'id') await this.#shards.learnRouting();
     const { id, shardId, routedBy } = this.#locate(ref);
     if (ifVersion !== undefined) this.#shards.requireVersionColumn();
     const server = this.#shards.server(shardId);

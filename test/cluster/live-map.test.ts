@@ -8,10 +8,11 @@ import {
   LiveShardMap,
   liveShardMap,
   type MapDocument,
+  MapMissingError,
   MapStore,
   rebuildMap,
 } from '../../src/cluster/index.ts';
-import { Datastore } from '../../src/core/index.ts';
+import { Datastore, install } from '../../src/core/index.ts';
 import { freshDatabase, freshDatabases } from '../support/database.ts';
 import { ownServers } from '../support/own-server.ts';
 import { rejection, waitFor } from '../support/wait-for.ts';
@@ -154,4 +155,17 @@ test('the map is made anew from the shards, and fsck names every contradiction',
   expect((await rejection(rebuildMap(servers, 8n))).code).toBe('MAP_REFUSED');
   const away = await fsck(result.map, { ...servers, c: { host: '127.0.0.1', port: 1, database: 'x', user: 'x' } });
   expect(away.problems[0]).toMatchObject({ kind: 'unreachable', server: 'c' });
+});
+
+test('shards that were made before anybody wanted a map say whose they are, too', async () => {
+  const [a, b] = await freshDatabases();
+  const servers = { a: a.connection, b: b.connection };
+  expect(await rejection(rebuildMap(servers, 1n))).toBeInstanceOf(MapMissingError);
+  await install([
+    { ...a.connection, name: 'a', shards: '1-5' },
+    { ...b.connection, name: 'b', shards: '5-9' },
+  ]);
+  const map = { epoch: 1n, servers: { a: '1-5', b: '5-9' } };
+  expect(await fsck(map, servers)).toEqual({ problems: [], shards: 8, servers: 2 });
+  expect(await rebuildMap(servers, 1n)).toEqual(map);
 });

@@ -39,6 +39,7 @@ create function hypervault.next_id(regclass,integer) returns bigint language plp
 create function hypervault.next_id_behind(regclass,integer) returns bigint language plpgsql security definer set search_path=pg_catalog, pg_temp;
 create function hypervault.next_id_unusual(regclass,integer,bigint) returns bigint language plpgsql;
 create function hypervault.next_ids(regclass,integer,integer) returns SETOF bigint language plpgsql;
+create function hypervault.owners() returns TABLE(shard integer, server text, epoch bigint) language plpgsql stable security definer set search_path=pg_catalog, pg_temp;
 create function hypervault.shard_for(text) returns integer language sql stable;
 create function hypervault.take_over_entities(text) returns void language plpgsql;
 create function hypervault.take_over_ids(text,integer) returns void language plpgsql;

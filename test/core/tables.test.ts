@@ -1,6 +1,5 @@
-import { beforeEach, describe, expect, test } from 'vitest';
-import type { Datastore } from '../../src/core/index.ts';
-import { Key } from '../../src/core/index.ts';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { Datastore, Key } from '../../src/core/index.ts';
 import { testDatastore } from '../support/datastore.ts';
 import { rejection } from '../support/wait-for.ts';
 
@@ -28,9 +27,10 @@ interface Tables {
 }
 
 let db: Datastore<Tables>;
+let connections: Awaited<ReturnType<typeof testDatastore>>['connections'];
 
 beforeEach(async () => {
-  ({ db } = await testDatastore<Tables>({ slots: 8, firstShard: 1 }));
+  ({ db, connections } = await testDatastore<Tables>({ slots: 8, firstShard: 1 }));
   await db.fanOut(db.map.shards, (cursor) =>
     cursor.query(`
       create table orders (
@@ -173,4 +173,15 @@ describe('a table routed by a column, as imported ones are', () => {
     expect(await invoices.remove({ id: 7, tenant: 'acme' })).toBe(true);
     expect(await invoices.get({ id: 7, tenant: 'globex' })).toMatchObject({ note: 'other' });
   });
+});
+
+test('a table that a column routes asks for the number of slots with its first call', async () => {
+  // The shards of the others, by a datastore that nobody told how many slots there are.
+  const fresh = new Datastore<Tables>(connections);
+  onTestFinished(() => fresh.disconnect({ deadlineMs: 1_000 }));
+  expect(() => fresh.shardFor('acme')).toThrow(/routing is not known yet/);
+  const invoices = fresh.table('invoices', { by: 'tenant' });
+  await db.table('invoices', { by: 'tenant' }).insert({ id: 7, tenant: 'acme' });
+  expect(await invoices.get({ id: 7, tenant: 'acme' })).toMatchObject({ id: 7 });
+  expect(fresh.shardFor('acme')).toBe(db.shardFor('acme'));
 });
