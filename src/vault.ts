@@ -68,8 +68,9 @@ export async function open<Database extends object = Record<string, Record<strin
 /** Like {@link open}, for a configuration that was read already. */
 export async function openVault<Database extends object>(
   configuration: ResolvedConfiguration,
-  { logger, signal, only }: OpenOptions = {},
+  options: OpenOptions = {},
 ): Promise<Vault<Database>> {
+  const { logger, signal, only } = options;
   const releasers = new Releasers();
   const modules = new Map<string, OpenModule<unknown>>();
   try {

@@ -83,6 +83,26 @@ test('every door opens with require', async () => {
   expect((await program('doors.cjs', lines.join('\n'))).split('\n')).toEqual(doors().map(() => 'true'));
 });
 
+test.each([
+  ['node16', 'node16'],
+  ['esnext', 'bundler'],
+])('its types are whole for who has nothing but it: module %s, resolution %s', async (module, moduleResolution) => {
+  const opened = doors().map((door, n) => `import * as door${n} from '${door}'; console.log(door${n});`);
+  const text = `
+    import { Datastore } from '${manifest.name}';
+    ${opened.join('\n')}
+    const { rows } = await new Datastore([]).withCursor(1, (cursor) => cursor.query<{ n: number }>('select 1 as n'));
+    export const wrong: string = rows[0]!.n;`;
+  await writeFile(join(folder, 'types.mts'), text);
+  const compilerOptions = { strict: true, noEmit: true, skipLibCheck: true, target: 'es2023', types: [] };
+  const settings = { compilerOptions: { ...compilerOptions, module, moduleResolution }, files: ['types.mts'] };
+  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(settings));
+  const tsc = join(PROJECT, 'node_modules/.bin/tsc');
+  const said = await run(tsc, ['--pretty', 'false'], { cwd: folder }).catch((error: { stdout: string }) => error);
+  // What node-postgres gives is typed as its own types have it, so that the one mistake is seen.
+  expect(said.stdout.trim().split('\n')).toEqual([expect.stringMatching(/TS2322: Type 'number' is not assignable/)]);
+});
+
 test('keys are read without node-postgres', async () => {
   await run('mv', [join(folder, 'node_modules/pg'), join(folder, 'node_modules/pg-away')]);
   const text = `import { Key } from '${manifest.name}/key'; console.log(new Key('307821103844175873').shardId);`;
