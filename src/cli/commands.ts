@@ -68,7 +68,7 @@ export const COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'janitor',
-    summary: 'list what moves have left on servers, and remove it',
+    summary: 'list what moves and atomic writes have left on servers, and remove it',
     load: async () => (await import('./janitor.ts')).defineJanitor,
   },
   {

@@ -13,14 +13,14 @@ export const defineFsck: DefineCommand = (command, context) => {
       const { output, signal } = context;
       const configuration = await context.configuration(options);
       const document = documentOf(await configuredMap(configuration, signal));
+      const { schemaPrefix } = configuration.fixed;
       if (retire !== undefined) {
-        const { schemaPrefix } = configuration.fixed;
         const shards = await retireOutdated(retire, document, serversOf(configuration), { schemaPrefix, signal });
         output.note(
           shards.length === 0 ? `nothing to retire on ${retire}` : `retired on ${retire}: ${shards.join(' ')}`,
         );
       }
-      const { problems, shards, servers } = await fsck(document, serversOf(configuration), { signal });
+      const { problems, shards, servers } = await fsck(document, serversOf(configuration), { schemaPrefix, signal });
       output.list(problems, ['shard', 'server', 'what', ''], ({ shardId, server, kind, message }) => [
         shardId,
         server,

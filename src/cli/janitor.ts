@@ -1,25 +1,79 @@
-import { janitor } from '../cluster/index.ts';
-import { type DefineCommand, withConfig } from './context.ts';
+import { atomicJanitor, type JanitorFinding, janitor } from '../cluster/index.ts';
+import type { ResolvedConfiguration } from '../config/index.ts';
+import { openVault } from '../vault.ts';
+import { ageText } from './age.ts';
+import { serversOf } from './cluster-parts.ts';
+import { CommandFailed } from './command-failed.ts';
+import { type CliContext, type DefineCommand, withConfig } from './context.ts';
+import { EXIT } from './exit.ts';
 import { settingOf } from './move.ts';
+import { UsageError } from './usage-error.ts';
 
-/** `hypervault janitor [--remove]`. */
+interface Options {
+  readonly config?: string;
+  readonly remove?: boolean;
+  readonly dryRun?: boolean;
+}
+
+/** `hypervault janitor [--remove]`: ends with 1 when a server could not be looked at, or a removal failed. */
 export const defineJanitor: DefineCommand = (command, context) => {
   withConfig(command)
-    .option('--remove', 'remove what may be removed: subscriptions, then slots, publications, old copies')
+    .option('--dry-run', 'only list what is left over, as without --remove')
+    .option('--remove', 'remove what may be removed, and end parts of atomic writes as their decisions say')
     .addHelpText(
       'after',
-      '\nMoves that are not over are listed and left alone: they end by hypervault move --resume, --abort, --finish or --revert.',
+      `
+Moves that are not over are listed and left alone: they end by hypervault move --resume, --abort, --finish or --revert.
+Transactions that somebody else has prepared are listed and never touched.
+Ends with 1 when a server could not be looked at, or something could not be removed.`,
     )
-    .action(async ({ remove = false, ...options }: { config?: string; remove?: boolean }) => {
-      const { output, signal } = context;
-      const findings = await janitor(settingOf(await context.configuration(options)), { remove, signal });
-      output.list(findings, ['server', 'what', 'name', ''], ({ server, kind, name, kept, removed }) => [
-        server,
-        kind,
-        name,
-        kept ?? (removed ? 'removed' : 'can be removed'),
+    .action(async ({ remove = false, dryRun = false, ...options }: Options) => {
+      if (remove && dryRun) throw new UsageError('say --dry-run or --remove, not both');
+      const findings = await look(context, await context.configuration(options), remove);
+      const { output } = context;
+      output.list(findings, ['server', 'what', 'name', ''], (finding) => [
+        finding.server,
+        finding.kind,
+        finding.name,
+        textOf(finding),
       ]);
       const left = findings.filter(({ kept, removed }) => kept === undefined && !removed).length;
-      output.note(left === 0 ? 'nothing is left over' : `${left} can be removed with --remove`);
+      const failed = findings.filter((finding) => finding.failed).length;
+      if (left > 0) output.note(`${left} can be removed with --remove`);
+      else if (failed === 0) output.note('nothing is left over');
+      if (failed > 0) {
+        output.note(`${failed} could not be looked at or removed`);
+        throw new CommandFailed(EXIT.failed);
+      }
     });
 };
+
+/** Parts first: while one is prepared nothing that moves do to its shard comes to an end. */
+async function look(
+  { output, signal }: CliContext,
+  configuration: ResolvedConfiguration,
+  remove: boolean,
+): Promise<JanitorFinding[]> {
+  const findings: JanitorFinding[] = [];
+  if (configuration.connections !== undefined) {
+    await using vault = await openVault(configuration, { only: [], signal });
+    const { schemaPrefix } = configuration.fixed;
+    const servers = serversOf(configuration);
+    findings.push(...(await atomicJanitor(vault.datastore, { servers, schemaPrefix, remove, signal })));
+  }
+  if (configuration.control === undefined && configuration.connections !== undefined) {
+    output.note('the configuration names no control database, so what moves have left is not looked for');
+    return findings;
+  }
+  const ofMoves = await janitor(settingOf(configuration), { remove, signal });
+  const away = new Set(findings.flatMap(({ kind, server }) => (kind === 'server' ? server : [])));
+  return [...findings, ...ofMoves.filter(({ kind, server }) => kind !== 'server' || !away.has(server))];
+}
+
+function textOf({ kept, removed, how, prepared }: JanitorFinding): string {
+  const said = kept ?? (removed ? how : `can be ${how}`);
+  if (prepared === undefined) return said;
+  const { role, database, ageMs, part } = prepared;
+  const where = part === undefined ? ` in ${database}` : '';
+  return `${said} (prepared ${ageText(ageMs)} by ${role}${where})`;
+}

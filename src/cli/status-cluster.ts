@@ -2,12 +2,15 @@ import type { ClusterStatus } from '../cluster/index.ts';
 import { ageText } from './age.ts';
 import type { Output } from './output.ts';
 import { sizeText } from './size-text.ts';
+import { showPrepared } from './status-prepared.ts';
 
 /** Shows shards, moves and what is left over, below the servers. */
-export function showCluster(output: Output, { servers, moves, leftovers }: ClusterStatus, withShards: boolean): void {
+export function showCluster(output: Output, status: ClusterStatus, withShards: boolean): void {
+  const { servers, moves, leftovers, prepared } = status;
   if (output.json) {
     for (const move of moves) output.value({ move }, () => '');
     for (const leftover of leftovers) output.value({ leftover }, () => '');
+    for (const one of prepared) output.value({ prepared: one }, () => '');
     return;
   }
   const found = servers.flatMap(({ shards = [] }) => shards);
@@ -47,6 +50,7 @@ export function showCluster(output: Output, { servers, moves, leftovers }: Clust
       name,
       sizeBytes === undefined ? '' : sizeText(sizeBytes),
     ]);
-    output.note('what is left over is taken away by hypervault janitor');
+    output.note('what is left over is taken away by hypervault janitor --remove');
   }
+  showPrepared(output, prepared);
 }

@@ -1,7 +1,10 @@
 import type { ConnectionSettings } from '../core/index.ts';
 import { parseShardRanges, shardsOf } from '../core/index.ts';
+import { describePrepared } from './atomic/in-doubt.ts';
+import { type PartProblem, partProblems } from './atomic/part-problems.ts';
+import { type PreparedOnServer, readPrepared } from './atomic/prepared.ts';
 import type { MapDocument } from './map-document.ts';
-import { type Owner, readOwners } from './owners.ts';
+import { askServers, type Owner, ownersOn } from './owners.ts';
 
 /** What can be wrong between the map and the shards. */
 export type MapProblemKind = 'unreachable' | 'missing' | 'unclaimed' | 'elsewhere' | 'double' | 'newer' | 'unmapped';
@@ -17,24 +20,41 @@ export interface MapProblem {
 
 /** What a check of the whole installation found. */
 export interface FsckResult {
-  readonly problems: readonly MapProblem[];
+  readonly problems: readonly (MapProblem | PartProblem)[];
   /** Shards whose owner rows could be read. */
   readonly shards: number;
   readonly servers: number;
 }
 
+/** How to check. */
+export interface FsckOptions {
+  /** From this age on nobody seems to end a part of an atomic write. @default 60000 */
+  readonly partsAfterMs?: number | undefined;
+  /** @default 'shard' */
+  readonly schemaPrefix?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * Compares the map with what the shards say of themselves. Truth lies in the shards; the map is a cache of it.
+ * Compares the map with what the shards say of themselves. Truth lies in the shards; the map is a cache of it. Names also
+ * parts of atomic writes that nobody ends, or nobody can. Only reads.
  *
  * @throws AbortedError
  */
 export async function fsck(
   document: MapDocument,
   servers: Readonly<Record<string, ConnectionSettings>>,
-  options: { signal?: AbortSignal | undefined } = {},
+  { partsAfterMs = 60_000, schemaPrefix = 'shard', signal }: FsckOptions = {},
 ): Promise<FsckResult> {
-  const read = await readOwners(servers, options);
-  const problems: MapProblem[] = [];
+  const read = await askServers(
+    servers,
+    async (client, server) => ({
+      owners: (await ownersOn(client, server)) ?? [],
+      prepared: await readPrepared(client),
+    }),
+    { signal },
+  );
+  const problems: (MapProblem | PartProblem)[] = [];
   const away = new Set<string>();
   for (const { server, error } of read) {
     if (error === undefined) continue;
@@ -42,8 +62,14 @@ export async function fsck(
     const why = error instanceof Error ? error.message : String(error);
     problems.push({ kind: 'unreachable', shardId: undefined, server, message: `${server} could not be asked: ${why}` });
   }
-  const found = read.flatMap(({ owners = [] }) => owners);
+  const found = read.flatMap(({ answer }) => answer?.owners ?? []);
   problems.push(...compare(document, found, away));
+  const mapped = mappedShards(document);
+  const prepared = new Map<string, PreparedOnServer>();
+  for (const { server, answer } of read) if (answer !== undefined) prepared.set(server, answer.prepared);
+  const serverOf = (shardId: number): string | undefined => mapped.get(shardId);
+  const parts = await describePrepared(prepared, { serverOf, servers, schemaPrefix, signal });
+  problems.push(...partProblems(parts, serverOf, partsAfterMs));
   return { problems, shards: new Set(found.map(({ shardId }) => shardId)).size, servers: read.length };
 }
 
@@ -55,10 +81,7 @@ export function compare(
 ): MapProblem[] {
   const problems: MapProblem[] = [];
   const byShard = groupByShard(found);
-  const mapped = new Map<number, string>();
-  for (const [server, ranges] of Object.entries(document.servers)) {
-    for (const shardId of ranges === '' ? [] : shardsOf(parseShardRanges(ranges))) mapped.set(shardId, server);
-  }
+  const mapped = mappedShards(document);
   for (const [shardId, server] of mapped) {
     const copies = byShard.get(shardId) ?? [];
     problems.push(...ofMappedShard(shardId, server, copies, document.epoch, away));
@@ -70,6 +93,15 @@ export function compare(
     problems.push({ kind: 'unmapped', shardId, server: owner.on, message });
   }
   return problems.sort((a, b) => (a.shardId ?? -1) - (b.shardId ?? -1));
+}
+
+/** The server of each shard, by the map. */
+function mappedShards({ servers }: MapDocument): Map<number, string> {
+  const mapped = new Map<number, string>();
+  for (const [server, ranges] of Object.entries(servers)) {
+    for (const shardId of ranges === '' ? [] : shardsOf(parseShardRanges(ranges))) mapped.set(shardId, server);
+  }
+  return mapped;
 }
 
 function ofMappedShard(

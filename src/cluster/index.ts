@@ -11,6 +11,11 @@ export {
   AtomicWrites,
   atomicWrites,
 } from './atomic/atomic-writes.ts';
+export type { PartDecision, PreparedReport } from './atomic/in-doubt.ts';
+export { type AtomicJanitorOptions, atomicJanitor } from './atomic/janitor.ts';
+export type { AtomicPart } from './atomic/part-name.ts';
+export type { PartProblem, PartProblemKind } from './atomic/part-problems.ts';
+export type { Prepared } from './atomic/prepared.ts';
 export type { InDoubt } from './atomic/recover.ts';
 export { connectionBudget, type ServerBudget } from './connection-budget.ts';
 export {
@@ -23,7 +28,8 @@ export {
   MovesFailedError,
   ServerOutdatedError,
 } from './errors.ts';
-export { type FsckResult, fsck, type MapProblem, type MapProblemKind } from './fsck.ts';
+export type { JanitorFinding } from './finding.ts';
+export { type FsckOptions, type FsckResult, fsck, type MapProblem, type MapProblemKind } from './fsck.ts';
 export { type InitOptions, type InitResult, initCluster } from './init.ts';
 export { LiveShardMap, type LiveShardMapOptions, liveShardMap } from './live-shard-map.ts';
 export { type LookupRepair, UniqueLookup, type UniqueLookupOptions, uniqueLookup } from './lookup/unique-lookup.ts';
@@ -33,7 +39,6 @@ export { type MigrateOptions, type MigrateProgress, type MigrateResult, migrate,
 export {
   abortMoves,
   finishMoves,
-  type JanitorFinding,
   janitor,
   listMoves,
   MOVE_STEPS,

@@ -2,7 +2,7 @@ import type { ConnectionSettings } from '../core/index.ts';
 import { type ConnectionEntry, type InstallOptions, type InstallResult, install, shardMapOf } from '../core/index.ts';
 import { ConfigurationError } from '../errors.ts';
 import { MapRefusedError } from './errors.ts';
-import { compare, fsck } from './fsck.ts';
+import { compare } from './fsck.ts';
 import { documentOf, type MapDocument } from './map-document.ts';
 import { type MapAuthor, MapStore } from './map-store.ts';
 import { ownerCheck } from './owner-check.ts';
@@ -76,8 +76,10 @@ async function refuseMissing(
   servers: Readonly<Record<string, ConnectionSettings>>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { problems } = await fsck(document, servers, { signal });
-  const missing = problems.filter(({ kind }) => kind === 'missing');
+  const read = await readOwners(servers, { signal });
+  const away = new Set(read.flatMap(({ server, owners }) => (owners === undefined ? server : [])));
+  const found = read.flatMap(({ owners = [] }) => owners);
+  const missing = compare(document, found, away).filter(({ kind }) => kind === 'missing');
   if (missing.length > 0) throw new MapRefusedError(missing);
 }
 

@@ -16,10 +16,17 @@ export interface Owner {
   readonly epoch: bigint;
 }
 
-/** What could be read of a server's owner rows, or why they could not. */
-export type OwnersOfServer =
-  | { readonly server: string; readonly owners: readonly Owner[]; readonly error?: undefined }
-  | { readonly server: string; readonly owners?: undefined; readonly error: unknown };
+/** What could be read on a server, or why it could not. */
+export type Answer<T> =
+  | { readonly server: string; readonly answer: T; readonly error?: undefined }
+  | { readonly server: string; readonly answer?: undefined; readonly error: unknown };
+
+/** What could be read of a server's owner rows, or why it could not. */
+export interface OwnersOfServer {
+  readonly server: string;
+  readonly owners?: readonly Owner[] | undefined;
+  readonly error?: unknown;
+}
 
 /** Runs `work` on a session of its own with one server. */
 export async function onServer<T>(
@@ -38,21 +45,31 @@ export async function onServer<T>(
   }
 }
 
-/** Reads the owner rows of all servers, side by side. A server that is away is an answer too. */
-export function readOwners(
+/** Asks all servers side by side, each over a session of its own. A server that is away is an answer too. */
+export function askServers<T>(
   servers: Readonly<Record<string, ConnectionSettings>>,
+  ask: (client: Client, server: string) => Promise<T>,
   { signal }: { signal?: AbortSignal | undefined } = {},
-): Promise<OwnersOfServer[]> {
+): Promise<Answer<T>[]> {
   return Promise.all(
-    Object.entries(servers).map(async ([server, connection]): Promise<OwnersOfServer> => {
+    Object.entries(servers).map(async ([server, connection]): Promise<Answer<T>> => {
       try {
-        return { server, owners: (await onServer(connection, (client) => ownersOn(client, server), signal)) ?? [] };
+        return { server, answer: await onServer(connection, (client) => ask(client, server), signal) };
       } catch (error) {
         if (signal?.aborted) throw error;
         return { server, error };
       }
     }),
   );
+}
+
+/** Reads the owner rows of all servers. */
+export async function readOwners(
+  servers: Readonly<Record<string, ConnectionSettings>>,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<OwnersOfServer[]> {
+  const answers = await askServers(servers, async (client, server) => (await ownersOn(client, server)) ?? [], options);
+  return answers.map(({ server, answer, error }) => ({ server, owners: answer, error }));
 }
 
 /** What the shards on a server say of themselves; `undefined` when nothing was ever installed on it. */

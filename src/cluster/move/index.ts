@@ -1,5 +1,5 @@
 export { MoveBusyError, MovePreflightError, MoveStalledError, MoveStateError } from './errors.ts';
-export { type JanitorFinding, janitor } from './janitor.ts';
+export { janitor } from './janitor.ts';
 export type { MoveObjects, MoveRow } from './journal.ts';
 export {
   abortMoves,

@@ -1,22 +1,15 @@
 import { throwIfAborted } from '../../internal/sleep.ts';
+import { serverAway } from '../atomic/janitor.ts';
+import type { JanitorFinding } from '../finding.ts';
 import { unsubscribe } from '../subscription.ts';
 import { removeTraces } from './clean-up.ts';
+import type { MoveRow } from './journal.ts';
 import { dropSlots, unpublish } from './links.ts';
 import { Mover } from './mover.ts';
 import { type MoveSetting, resolveMoveOptions } from './options.ts';
 import { type Party, Sessions } from './parties.ts';
 import { dropCopy } from './skeleton.ts';
-import { type Found, findTraces, type TraceKind } from './traces.ts';
-
-/** Something a move has left, or a move that is not over. */
-export interface JanitorFinding {
-  readonly server: string;
-  readonly kind: TraceKind | 'move';
-  readonly name: string;
-  /** Why it is left alone, or what to do about it; `undefined` for what may be removed. */
-  readonly kept: string | undefined;
-  readonly removed: boolean;
-}
+import { type Found, lookForTraces, notNeeded, type TraceKind } from './traces.ts';
 
 /** Nothing may be sent to what is gone, and no slot may keep log for nobody: subscription, slot, publication, schema. */
 const ORDER: readonly TraceKind[] = ['subscription', 'slot', 'publication', 'trace', 'copy'];
@@ -33,42 +26,69 @@ export async function janitor(
   return Mover.with(setting, resolveMoveOptions({ signal }), async (mover) => {
     const sessions = new Sessions(signal);
     try {
-      const open = await mover.journal.list({ open: true });
-      const findings: JanitorFinding[] = open.map(({ id, shardId, source, target, state }) => ({
-        server: target,
-        kind: 'move',
-        name: `move ${id} of shard ${shardId} from ${source}`,
-        kept: state === 'moved' ? 'ends by --finish or --revert' : 'ends by --resume or --abort',
-        removed: false,
-      }));
+      const findings: JanitorFinding[] = [];
       const parties: Party[] = [];
       for (const name of mover.servers) {
         try {
           parties.push(await mover.party(sessions, name));
         } catch (error) {
           throwIfAborted(signal, 'the janitor');
-          findings.push({
-            server: name,
-            kind: 'move',
-            name: 'not looked at',
-            kept: (error as Error).message,
-            removed: false,
-          });
+          findings.push(serverAway(name, error));
         }
       }
-      const found = await findTraces(parties, open, await mover.map());
+      const seen = await lookForTraces(parties);
+      // Read behind the look: a move is in the journal before anything of it is on a server.
+      const open = await mover.journal.list({ open: true });
+      findings.unshift(...open.map(moveThatIsOpen));
+      const found = await notNeeded(seen, parties, open, await mover.map());
+      let stopped: string | undefined;
       for (const kind of ORDER) {
+        let failed: string | undefined;
         for (const trace of found.filter((one) => one.kind === kind)) {
-          if (remove && trace.kept === undefined) await removeTrace(trace, signal);
-          const { party, name, kept } = trace;
-          findings.push({ server: party.name, kind, name, kept, removed: remove && kept === undefined });
+          const { party, name } = trace;
+          const tried = remove && trace.kept === undefined && stopped === undefined;
+          const failure = tried ? await removed(trace, signal) : undefined;
+          failed ??= failure && `left until ${party.name} is rid of the ${kind} ${name}`;
+          findings.push({
+            server: party.name,
+            kind,
+            name,
+            kept: trace.kept ?? stopped ?? failure,
+            removed: tried && failure === undefined,
+            how: 'removed',
+            failed: failure !== undefined,
+          });
         }
+        stopped ??= failed;
       }
       return findings;
     } finally {
       await sessions.close();
     }
   });
+}
+
+function moveThatIsOpen({ id, shardId, source, target, state }: MoveRow): JanitorFinding {
+  return {
+    server: target,
+    kind: 'move',
+    name: `move ${id} of shard ${shardId} from ${source}`,
+    kept: state === 'moved' ? 'ends by --finish or --revert' : 'ends by --resume or --abort',
+    removed: false,
+    how: 'removed',
+    failed: false,
+  };
+}
+
+/** @returns why it could not be removed; one that fails hinders no other */
+async function removed(trace: Found, signal: AbortSignal | undefined): Promise<string | undefined> {
+  try {
+    await removeTrace(trace, signal);
+    return undefined;
+  } catch (error) {
+    throwIfAborted(signal, 'the janitor');
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 async function removeTrace({ kind, name, party }: Found, signal: AbortSignal | undefined): Promise<void> {

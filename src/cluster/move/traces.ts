@@ -17,27 +17,41 @@ export interface Found {
   readonly kept: string | undefined;
 }
 
-/** What is on the servers and belongs to no open move. */
-export async function findTraces(
+/** Whatever of moves is on the servers, needed or not. */
+export interface Seen {
+  readonly links: readonly Omit<Found, 'kept'>[];
+  readonly shards: readonly (ShardHere & { readonly party: Party })[];
+}
+
+/** Reads what is on the servers. */
+export async function lookForTraces(parties: readonly Party[]): Promise<Seen> {
+  const links: Omit<Found, 'kept'>[] = [];
+  const shards: (ShardHere & { party: Party })[] = [];
+  for (const party of parties) {
+    const { rows } = await party.client.query<{ kind: TraceKind; name: string }>(LINKS);
+    links.push(...rows.map(({ kind, name }) => ({ kind, name, party })));
+    shards.push(...(await shardsOn(party)).map((shard) => ({ ...shard, party })));
+  }
+  // Read behind the slots: a subscription is there before its slots are.
+  const systems = new Map<string, Set<string>>();
+  for (const party of parties) await addSubscriptions(party, systems);
+  return { links: links.filter(({ name }) => !isInUse(name, systems)), shards };
+}
+
+/** What was seen and belongs to no open move. */
+export async function notNeeded(
+  { links, shards }: Seen,
   parties: readonly Party[],
   open: readonly MoveRow[],
   map: MapDocument,
 ): Promise<Found[]> {
   const needed = new Set(open.flatMap(({ token }) => Object.values(linkNames(token))));
   const moving = new Set(open.map(({ shardId }) => shardId));
-  const found: Found[] = [];
-  const systems = new Map<string, Set<string>>();
-  for (const party of parties) await addSubscriptions(party, systems);
-  for (const party of parties) {
-    const { rows } = await party.client.query<{ kind: TraceKind; name: string }>(LINKS);
-    for (const { kind, name } of rows) {
-      if (!needed.has(name) && !isInUse(name, systems)) found.push({ kind, name, party, kept: undefined });
-    }
-    for (const { schema, shardId, owned, traces } of await shardsOn(party)) {
-      if (moving.has(shardId)) continue;
-      if (owned && traces) found.push({ kind: 'trace', name: schema, party, kept: undefined });
-      if (!owned) found.push({ kind: 'copy', name: schema, party, kept: await whyKept(party, shardId, parties, map) });
-    }
+  const found: Found[] = links.filter(({ name }) => !needed.has(name)).map((link) => ({ ...link, kept: undefined }));
+  for (const { schema, shardId, owned, traces, party } of shards) {
+    if (moving.has(shardId)) continue;
+    if (owned && traces) found.push({ kind: 'trace', name: schema, party, kept: undefined });
+    if (!owned) found.push({ kind: 'copy', name: schema, party, kept: await whyKept(party, shardId, parties, map) });
   }
   return found;
 }

@@ -1,4 +1,6 @@
 import type { ConnectionSettings, ShardMap } from '../../core/index.ts';
+import { describePrepared, type PreparedReport } from '../atomic/in-doubt.ts';
+import { type PreparedOnServer, readPrepared } from '../atomic/prepared.ts';
 import { onServer } from '../owners.ts';
 import { type Leftover, leftoversOf } from './leftovers.ts';
 import { type MoveReport, readOpenMoves } from './moves.ts';
@@ -24,6 +26,8 @@ export interface ClusterStatus {
   readonly moves: readonly MoveReport[];
   /** What belongs to no shard of the map and to no open move. Of servers that answered. */
   readonly leftovers: readonly Leftover[];
+  /** Prepared transactions: parts of atomic writes in doubt, and those of others. Of servers that answered. */
+  readonly prepared: readonly PreparedReport[];
 }
 
 /** What a look at an installation needs to know. */
@@ -48,6 +52,7 @@ export async function clusterStatus(
   { control, servers = {}, schemaPrefix = 'shard', signal }: ClusterStatusOptions = {},
 ): Promise<ClusterStatus> {
   const all = new Map(Object.entries(servers));
+  const prepared = new Map<string, PreparedOnServer>();
   for (const { name, connection } of map.servers) all.set(name, connection);
   const [moves, reports] = await Promise.all([
     control === undefined ? [] : onServer(control, readOpenMoves, signal),
@@ -56,11 +61,12 @@ export async function clusterStatus(
         try {
           return await onServer(
             connection,
-            async (client) => ({
-              name,
-              replication: await readReplication(client),
-              shards: await readShards(client, name, schemaPrefix),
-            }),
+            async (client) => {
+              const replication = await readReplication(client);
+              const shards = await readShards(client, name, schemaPrefix);
+              prepared.set(name, await readPrepared(client));
+              return { name, replication, shards };
+            },
             signal,
           );
         } catch (error) {
@@ -71,5 +77,17 @@ export async function clusterStatus(
     ),
   ]);
   const answered = reports.flatMap((report) => (report.replication === undefined ? [] : [report]));
-  return { epoch: map.epoch, servers: reports, moves, leftovers: leftoversOf(map, moves, answered) };
+  const places = {
+    serverOf: (shardId: number) => (map.has(shardId) ? map.serverOf(shardId).name : undefined),
+    servers: Object.fromEntries(all),
+    schemaPrefix,
+    signal,
+  };
+  return {
+    epoch: map.epoch,
+    servers: reports,
+    moves,
+    leftovers: leftoversOf(map, moves, answered),
+    prepared: await describePrepared(prepared, places),
+  };
 }
