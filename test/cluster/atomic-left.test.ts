@@ -39,6 +39,13 @@ async function cluster() {
   await initCluster(connections, control.connection);
   const db = new Datastore(connections, { poolBlockTimeoutMs: 1_000 });
   onTestFinished(() => db.disconnect({ deadlineMs: 1_000 }));
+  // What a test leaves would be somebody else's to the next one.
+  onTestFinished(async () => {
+    for (const { query } of [a, b]) {
+      const { rows } = await query('select gid from pg_prepared_xacts where database = current_database()');
+      for (const { gid } of rows) await query(`rollback prepared '${gid}'`);
+    }
+  });
   const directory = await mkdtemp(join(tmpdir(), 'left-'));
   onTestFinished(() => rm(directory, { recursive: true, force: true }));
   const plain = ({ connection: { host, port, user, password, database } }: ShardDatabase, at = port) => ({
@@ -90,7 +97,7 @@ test('status counts parts in doubt with what is known of them, the janitor ends 
   await other.query(`begin; select pg_current_xact_id(); prepare transaction 'payroll 7'`);
   onTestFinished(async () => void (await other.query(`rollback prepared 'payroll 7'`)));
 
-  const young = (await run('janitor', '--dry-run', '--json')).json() as { kind: string; kept: string }[];
+  const young = await atomicJanitor(db, { remove: true, recoverAfterMs: 60_000 });
   expect(young.filter(({ kind }) => kind === 'part').map(({ kept }) => kept)).toEqual(
     Array(3).fill('just prepared: its writer is at it'),
   );
@@ -98,8 +105,8 @@ test('status counts parts in doubt with what is known of them, the janitor ends 
   const status = await run('status');
   expect(status.exitCode).toBe(0);
   expect(status.stdout).toMatch(/^atomic writes on +parts prepared +oldest +to commit +to roll back +not known$/m);
-  expect(status.stdout).toMatch(/^b +3 +\d seconds ago +2 +1 +0$/m);
-  expect(status.stdout).toMatch(/^b +postgres +payroll 7 +\S+ +\d seconds ago$/m);
+  expect(status.stdout).toMatch(/^b +3 +\d+ seconds ago +2 +1 +0$/m);
+  expect(status.stdout).toMatch(/^b +postgres +payroll 7 +\S+ +\d+ seconds ago$/m);
   const json = (await run('status', '--json')).json() as { prepared?: object }[];
   expect(json.flatMap(({ prepared }) => prepared ?? [])).toMatchObject([
     { server: 'b', part: { coordinator: 1 }, decision: 'decided' },
@@ -111,7 +118,7 @@ test('status counts parts in doubt with what is known of them, the janitor ends 
   expect((await run('janitor', '--dry-run', '--remove')).exitCode).toBe(2);
   const dry = await run('janitor');
   expect(dry).toMatchObject({ exitCode: 0, stderr: '3 can be removed with --remove\n' });
-  expect(dry.stdout.match(/can be committed \(prepared \d seconds ago by /g)).toHaveLength(2);
+  expect(dry.stdout.match(/can be committed \(prepared \d+ seconds ago by /g)).toHaveLength(2);
   expect(dry.stdout.match(/can be rolled back \(prepared /g)).toHaveLength(1);
   expect((await b.query('select from pg_prepared_xacts')).rows).toHaveLength(4);
 
@@ -131,7 +138,7 @@ test('status counts parts in doubt with what is known of them, the janitor ends 
   expect(await run('janitor')).toMatchObject({ exitCode: 0, stderr: 'nothing is left over\n' });
 });
 
-test('decisions whose writer died in the very last step are listed and removed', async () => {
+test('decisions whose writer died in the very last step are listed and removed', { timeout: 60_000 }, async () => {
   const { a, db, run } = await cluster();
   await leaveWrite(db, [1, 3], 'finished');
   expect((await run('janitor', '--json')).json()).toEqual([]);
@@ -191,7 +198,6 @@ test('fsck names parts that nobody ends, and those that nobody can', { timeout: 
   const id = '00000000-0000-4000-8000-000000000000';
   for (const name of [`${id}:1:2`, `${id}:77:3`]) {
     await b.query(`begin; select pg_current_xact_id(); prepare transaction 'hv_atomic:${name}'`);
-    onTestFinished(async () => void (await b.query(`rollback prepared 'hv_atomic:${name}'`)));
   }
   const wrong = await run('fsck');
   expect(wrong.exitCode).toBe(1);
@@ -207,5 +213,4 @@ test('fsck names parts that nobody ends, and those that nobody can', { timeout: 
     { removed: true, how: 'rolled back' },
     { removed: false, failed: true, kept: /shard 77/ },
   ]);
-  await b.query(`begin; select pg_current_xact_id(); prepare transaction 'hv_atomic:${id}:1:2'`);
 });
