@@ -1,9 +1,11 @@
 import { noteError } from '../catalogue/error-rows.ts';
-import { getSource, setDirection } from '../catalogue/source-rows.ts';
+import { getSource, type SourceRow, setDirection } from '../catalogue/source-rows.ts';
 import { listTables } from '../catalogue/table-rows.ts';
+import type { SourceConfig } from '../config/source-config.ts';
 import type { ForeignKeyResult } from '../ddl/foreign-keys.ts';
-import { PreflightError, ReplicaStateError } from '../errors.ts';
+import { PreflightError, type Problem, ReplicaStateError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
+import { passStream } from '../verify/pass-stream.ts';
 import { OLD_DATABASE } from '../way-back/back-names.ts';
 import { oldDatabase } from '../way-back/old-database.ts';
 import { installOnSource, openWayBack, reviewWayBack } from '../way-back/open-way-back.ts';
@@ -13,6 +15,7 @@ import { forgetOnSource } from './add-source.ts';
 import { catchUp } from './catch-up.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
 import { standAlone } from './detach-replica.ts';
+import { unspokenChanges } from './unspoken-changes.ts';
 
 export interface SwitchResult {
   readonly foreignKeys: readonly ForeignKeyResult[];
@@ -41,7 +44,7 @@ export async function switchOver(
   name: string,
   options: SwitchOptions = {},
 ): Promise<SwitchResult> {
-  await refuseBeforeStopping(context, name);
+  await refuseBeforeStopping(context, name, options);
   return withStopped(context, name, options, async (work) => {
     const { config, source, rows } = work;
     await refuseUnready(work, options.force ?? false);
@@ -52,6 +55,8 @@ export async function switchOver(
       await installOnSource(old);
       // Most of what is under way comes over while everybody still writes
       await catchUp(context, config, source, work);
+      const changed = await unspokenProblems(context, config, source, options);
+      if (changed.length > 0) throw new PreflightError(name, changed, 'switched');
       await context.control((client) => setDirection(client, source, 'switching'));
       const lockedAt = Date.now();
       const tables = rows.map((row) => row.source);
@@ -77,7 +82,7 @@ export async function switchOver(
 }
 
 /** What stands against the switch is said while the replica still runs: it is none the worse for having been asked. */
-async function refuseBeforeStopping(context: EngineContext, name: string): Promise<void> {
+async function refuseBeforeStopping(context: EngineContext, name: string, options: SwitchOptions): Promise<void> {
   const config = sourceConfig(context, name);
   const source = await context.control((client) => getSource(client, name));
   if (config.kind !== 'pgsql' || source.direction !== 'forward') return;
@@ -85,7 +90,24 @@ async function refuseBeforeStopping(context: EngineContext, name: string): Promi
   const old = oldDatabase(config);
   const rows = all.filter(({ state }) => state === 'followed');
   const problems = await reviewWayBack({ context, config, source, rows }, old).finally(() => old.close());
+  problems.push(...(await unspokenProblems(context, config, source, options)));
   if (problems.length > 0) throw new PreflightError(name, problems, 'switched');
+}
+
+async function unspokenProblems(
+  context: EngineContext,
+  config: SourceConfig,
+  source: SourceRow,
+  options: SwitchOptions,
+): Promise<Problem[]> {
+  const reader = await context.openSource(config);
+  try {
+    const passed = (): Promise<void> => passStream(context, config, source, reader, options);
+    const changes = await unspokenChanges(context, config, source, reader, passed);
+    return [...changes].map(([table, message]) => ({ level: 'error', table, message }));
+  } finally {
+    await reader.close();
+  }
 }
 
 async function refuseUnready({ context, source, config, aside }: SwitchWork, force: boolean): Promise<void> {

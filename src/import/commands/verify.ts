@@ -13,6 +13,7 @@ import { type TableComparison, verifyTable } from '../verify/verify-table.ts';
 import { routerOf, skippedEvents } from '../workers/load-tables.ts';
 import { messageOf } from '../workers/message-of.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
+import { unspokenChanges } from './unspoken-changes.ts';
 import { isWanted } from './wanted.ts';
 
 export interface VerifyOptions {
@@ -60,19 +61,26 @@ export async function verify(context: EngineContext, name: string, options: Veri
   if (row.status === 'ready' || row.status === 'initialising') {
     throw new ReplicaStateError(`the source ${name} is ${row.status}; run init-replica first`);
   }
-  const known = await context.control((client) => listTables(client, row));
-  const chosen = chooseTables(name, known, options.tables);
   const source = await context.openSource(config);
   const sessions = new TargetSessions(context);
   const leads = row.direction === 'reverse' ? 'target' : 'source';
   const passed = (): Promise<void> =>
     leads === 'source' ? passStream(context, config, row, source, options) : passBack(context, config, row, options);
-  const estimatedRows = chosen.reduce((sum, table) => sum + table.source.estimatedRows, 0);
-  const meter = new ProgressMeter({ tables: chosen.length, estimatedRows, rowsBefore: 0 }, onProgress);
   const tables: VerifiedTable[] = [];
   try {
+    const unspoken =
+      leads === 'source' ? await unspokenChanges(context, config, row, source, passed) : new Map<string, string>();
+    const known = await context.control((client) => listTables(client, row));
+    const chosen = chooseTables(name, known, options.tables);
+    const estimatedRows = chosen.reduce((sum, table) => sum + table.source.estimatedRows, 0);
+    const meter = new ProgressMeter({ tables: chosen.length, estimatedRows, rowsBefore: 0 }, onProgress);
     for (const table of chosen) {
       signal?.throwIfAborted();
+      const reason = unspoken.get(qualifiedName(table.source));
+      if (reason !== undefined) {
+        tables.push({ table: qualifiedName(table.source), state: 'different', reason, ...NOTHING_FOUND });
+        continue;
+      }
       tables.push(
         await verifyOne(context, config, source, sessions, table, { maxDifferences, leads, passed, meter, signal }),
       );

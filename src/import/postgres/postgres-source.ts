@@ -4,7 +4,7 @@ import type { ConnectionSettings } from '../../internal/endpoint/settings.ts';
 import type { Problem } from '../errors.ts';
 import type { MappingOptions } from '../mapping/map-table.ts';
 import type { Position } from '../model/position.ts';
-import type { SourceTable } from '../model/source-table.ts';
+import { qualifiedName, type SourceTable } from '../model/source-table.ts';
 import type { TargetTable } from '../model/target-table.ts';
 import type { KeyColumn } from '../route/key-column.ts';
 import type {
@@ -17,7 +17,13 @@ import type {
 } from '../source/import-source.ts';
 import type { Snapshot } from '../source/snapshot.ts';
 import { readTables } from './catalogue/read-tables.ts';
-import { readStructures, type StructureNow } from './catalogue/structure-now.ts';
+import {
+  readStructures,
+  type StructureNow,
+  unloggedChange,
+  unspokenChange,
+  unspokenChangeMessage,
+} from './catalogue/structure-now.ts';
 import { addKeyColumn } from './key-column/add.ts';
 import { keyColumnSql } from './key-column/statements.ts';
 import { lsnPosition, parseLsn } from './lsn.ts';
@@ -102,6 +108,20 @@ export class PostgresSource implements ImportSource {
 
   forget(): Promise<void> {
     return this.#with((client) => dropSlotAndPublication(client, this.#options.slot));
+  }
+
+  async unspokenChanges(tables: readonly SourceTable[]): Promise<Map<string, string>> {
+    const now = await this.#structures(tables.map(({ postgres }) => postgres!.oid));
+    const changes = new Map<string, string>();
+    for (const table of tables) {
+      const current = now.get(table.postgres!.oid);
+      const change = unspokenChange(table, current);
+      const message = unloggedChange(table, current) ?? (change === null ? null : unspokenChangeMessage(change));
+      if (message === null) continue;
+      const name = qualifiedName(table);
+      changes.set(name, `${message}: hypervault import sync-tables --tables ${name}`);
+    }
+    return changes;
   }
 
   retention(): Promise<LogRetention | null> {

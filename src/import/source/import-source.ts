@@ -78,6 +78,11 @@ export interface ImportSource {
   addKeyColumns?(columns: readonly KeyColumn[], options: AddKeyColumnsOptions): Promise<void>;
   /** Takes away what was made on the source. */
   forget?(): Promise<void>;
+  /**
+   * How tables differ from what is known of them, as sentences that end with the remedy, by `schema.table`. Only where
+   * the log tells of a change no sooner than somebody writes a row.
+   */
+  unspokenChanges?(tables: readonly SourceTable[]): Promise<ReadonlyMap<string, string>>;
   /** How much of its log the source keeps for us; `null` when it keeps none on our account. */
   retention?(): Promise<LogRetention | null>;
   /** A session on the source, the caller's to end; only where the source is Postgres too. */

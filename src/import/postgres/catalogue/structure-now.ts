@@ -4,6 +4,8 @@ import type { SourceTable } from '../../model/source-table.ts';
 /** What of a table can change without a word in the log. */
 export interface StructureNow {
   readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
   /** Names the file of its rows. */
   readonly storage: string;
   readonly columns: readonly {
@@ -11,6 +13,8 @@ export interface StructureNow {
     readonly attnum: number;
     readonly typeOid: number;
     readonly typmod: number;
+    /** As SQL writes it. */
+    readonly type: string;
     /** The transaction that changed its definition last. */
     readonly changed: string;
     /** Of a generated column. */
@@ -27,9 +31,9 @@ export interface StructureNow {
 const OWN_STEPS = 3;
 
 const STRUCTURE_SQL = `
-select c.oid::int8 as oid, c.relfilenode::text as storage,
+select c.oid::int8 as oid, n.nspname as schema, c.relname as name, c.relfilenode::text as storage,
        (select json_agg(json_build_object(
-                 'name', a.attname, 'attnum', a.attnum, 'typeOid', a.atttypid::int8, 'typmod', a.atttypmod, 'changed', a.xmin::text,
+                 'name', a.attname, 'attnum', a.attnum, 'typeOid', a.atttypid::int8, 'typmod', a.atttypmod, 'type', format_type(a.atttypid, a.atttypmod), 'changed', a.xmin::text,
                  'expression', case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid) end) order by a.attnum)
           from pg_attribute a
           left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
@@ -41,6 +45,7 @@ select c.oid::int8 as oid, c.relfilenode::text as storage,
           join pg_attribute s on s.attrelid = t.relid and s.attnum = -1
          where c.relkind = 'p' and t.level > 0) as partitions
   from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
  where c.oid = any($1::oid[])`;
 
 /** The tables as the catalogue has them now, by oid; one that is gone is missing. */
@@ -68,7 +73,10 @@ export function unloggedChange({ columns, postgres }: SourceTable, now: Structur
     if (known.generated !== current.expression && current.attnum === attnum)
       return `its generated column ${known.name} is computed in another way now`;
     // Writing all rows anew, as VACUUM FULL does, touches columns too whose values older rows lacked
-    const isRewritten = before.storage !== '0' && now.storage !== before.storage && missing === null;
+    const hasOtherFile = before.storage === '0' || now.storage !== before.storage;
+    if (!isSameType && current.attnum === attnum && hasOtherFile)
+      return `the column ${known.name} became ${current.type}, and its rows were written anew with values that no log tells`;
+    const isRewritten = before.storage !== '0' && hasOtherFile && missing === null;
     if (changed !== undefined && current.changed !== changed && isSameType && isRewritten)
       return `its rows were written anew when the column ${known.name} was changed, with values that no log tells`;
   }
@@ -77,4 +85,28 @@ export function unloggedChange({ columns, postgres }: SourceTable, now: Structur
   const attached = now.partitions.find(({ oid, born }) => !born && before.partitionOids?.includes(oid) === false);
   if (attached !== undefined) return `${attached.name} was attached to it with the rows it had, which are in no log`;
   return null;
+}
+
+/**
+ * How a table differs from what we know of it, or `null`. What the log tells of it comes with the next row that is
+ * written, and not before.
+ */
+export function unspokenChange({ schema, name, columns }: SourceTable, now: StructureNow | undefined): string | null {
+  if (now === undefined) return 'it was dropped';
+  if (now.schema !== schema || now.name !== name) return `it is ${now.schema}.${now.name} now`;
+  for (const known of columns) {
+    const { attnum, typeOid, typmod } = known.postgres!;
+    const current = now.columns.find((column) => column.attnum === attnum);
+    if (current === undefined) return `its column ${known.name} was dropped`;
+    if (current.name !== known.name) return `its column ${known.name} is ${current.name} now`;
+    if (current.typeOid !== typeOid || current.typmod !== typmod)
+      return `its column ${known.name} became ${current.type}`;
+  }
+  const added = now.columns.find(({ attnum }) => !columns.some(({ postgres }) => postgres!.attnum === attnum));
+  return added === undefined ? null : `its column ${added.name} was added`;
+}
+
+/** The same for people. */
+export function unspokenChangeMessage(change: string): string {
+  return `${change} in the source, and no row was written since, with which the log would tell`;
 }

@@ -37,6 +37,7 @@ export function followChanges(client: Client, options: FollowChangesOptions): Ch
   });
   ended.catch(() => {});
   let mark: bigint | undefined;
+  let read = 0n;
   const setAside = (table: FollowedTable, reason: string): void => {
     tables.remove(table.source.schema, table.source.name);
     events.setAside(table, reason, {});
@@ -53,6 +54,7 @@ export function followChanges(client: Client, options: FollowChangesOptions): Ch
       truncate: (batch, some, at) => relations.truncate(batch, some, at),
       setAside: (table, reason) => setAside(table, reason instanceof Error ? reason.message : String(reason)),
       heard: (place) => {
+        read = place;
         if (mark !== undefined && place >= mark) events.caughtUp();
       },
       handedOver: (batch) => events.handedOver(batch),
@@ -76,6 +78,7 @@ export function followChanges(client: Client, options: FollowChangesOptions): Ch
           ...options.structures,
           tables,
           warn,
+          hasRead: (ordinal) => read >= ordinal,
           setAside: (table, reason) => {
             reader.forget(table);
             setAside(table, reason);
