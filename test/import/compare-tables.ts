@@ -9,6 +9,13 @@ function bothSides(name: string, type: string): { source: string; target: string
     return { source: `hex(ST_AsWKB(${source}))`, target: `upper(encode(${target}::bytea, 'hex'))` };
   }
   if (/blob|binary/.test(type)) return { source: `hex(${source})`, target: `upper(encode(${target}, 'hex'))` };
+  // One shows the zeros behind the point, the other does not
+  if (/datetime|timestamp/.test(type)) {
+    return {
+      source: `date_format(${source}, '%Y-%m-%d %H:%i:%s.%f')`,
+      target: `to_char(${target}, 'YYYY-MM-DD HH24:MI:SS.US')`,
+    };
+  }
   if (type === 'set') return { source, target: `array_to_string(${target}, ',')` };
   return {
     source: `hex(cast(${source} as char))`,
