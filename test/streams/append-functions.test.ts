@@ -229,3 +229,22 @@ test('streams are looked up by index in the order of the call, also when the pla
     expect(plan).not.toMatch(/Seq Scan on hv_|Bitmap/);
   }
 });
+
+test('event ids are looked up by their index, also in a long stream by a plan made while it was empty', async () => {
+  const client = await shard();
+  const events = (n: number): string[] => Array.from({ length: n }, () => randomUUID());
+  const append = (n: number): Append => ({ stream: 's', expected: -2, ids: events(n), checked: true });
+  for (let i = 0; i < 3; i++) {
+    await alone(client, append(1));
+    await gathered(client, [append(1), other()]);
+  }
+  await alone(client, { ...append(5_000), checked: false });
+  await client.query('begin');
+  expect((await alone(client, append(2))).outcome).toBe('appended');
+  expect((await gathered(client, [append(2), other()]))[0]!.outcome).toBe('appended');
+  const { rows } = await client.query(
+    "select (idx_tup_fetch + seq_tup_read)::int as read from pg_stat_xact_user_tables where relid = 'hv_events'::regclass",
+  );
+  await client.query('commit');
+  expect(rows[0].read).toBeLessThan(20);
+});

@@ -26,8 +26,11 @@ test('appends that nobody follows are given positions ten times a second, until 
     const { rows } = await database.query('select watched_until > now() as watched from shard0001.hv_sequencer');
     return rows[0].watched;
   });
-  await appendFor(150);
-  expect(await appendFor(1_000)).toBeGreaterThan(12);
+  // more than the rest of one that nobody follows allows, in some second: what else the machine does may fill others
+  await waitFor(async () => (await appendFor(1_000)) > 12, {
+    timeoutMs: 20_000,
+    what: 'more than 12 passes in a second',
+  });
   await live.unsubscribe();
 });
 

@@ -200,6 +200,43 @@ test('in another cluster every event is looked at once, and foreign transaction 
   expect(rows[0]).toEqual({ count: 27, head: 27 });
 });
 
+test('an event of another cluster whose transaction id comes up here later is not given a second position', async () => {
+  const database = await shardDatabase();
+  const client = await session(database);
+  await append(client, 's', 5);
+  await pass(client);
+  // as after a move: placed elsewhere, by transactions whose ids this cluster will reach in a moment
+  await client.query(
+    `update hv_sequencer set system = 42, snapshot = '9000000000:9000000000:';
+     update hv_events set xid = (pg_current_xact_id()::text::bigint + 3 + number)::text::xid8`,
+  );
+  expect((await pass(client)).given).toBe(0);
+  for (let i = 0; i < 12; i++) {
+    await append(client, 's', 1);
+    expect((await pass(client)).given).toBe(1);
+  }
+  const { rows } = await client.query('select count(*)::int as count, max(pos)::int as head from hv_all');
+  expect(rows[0]).toEqual({ count: 17, head: 17 });
+});
+
+test('a writer that was open while a pass of limited size went by its ids is not passed by', async () => {
+  const database = await shardDatabase();
+  const [slow, client] = [await session(database), await session(database)];
+  await append(client, 'first', 1);
+  await pass(client);
+  await slow.query('begin');
+  await append(slow, 'slow', 2);
+  for (let i = 0; i < 4; i++) await append(client, `s-${i}`, 5);
+  expect(await pass(client, 15)).toMatchObject({ given: 15, more: true });
+  await slow.query('commit');
+  expect(await pass(client, 15)).toMatchObject({ given: 7, more: false });
+  expect((await pass(client, 15)).given).toBe(0);
+  const { rows } = await client.query(
+    'select count(*)::int as count, count(distinct event)::int as events, max(pos)::int as head from hv_all',
+  );
+  expect(rows[0]).toEqual({ count: 23, events: 23, head: 23 });
+});
+
 test('the pick is by index, also when the table is large', async () => {
   const database = await shardDatabase();
   const client = await session(database);

@@ -35,6 +35,8 @@ create index hv_streams_category on :"schema".hv_streams (category, id) where ca
 create table :"schema".hv_events (
   id bigint not null default :"schema".next_id(),
   stream bigint not null,
+  -- that of the stream, for the pass
+  category bigint,
   number bigint not null,
   -- the caller's event id: an append is idempotent by it, within a stream
   uuid uuid not null,
@@ -47,7 +49,8 @@ create table :"schema".hv_events (
   metadata json,
   primary key (id),
   unique (stream, number),
-  unique (stream, uuid)
+  -- in this order, so that ids that grow with time go to its end: 3 of 32 us of an event less than (stream, uuid)
+  unique (uuid, stream)
 );
 
 create index hv_events_xid on :"schema".hv_events (xid);
@@ -73,6 +76,9 @@ create table :"schema".hv_sequencer (
   snapshot pg_snapshot not null default '1:1:',
   -- the cluster whose transaction ids the snapshot speaks of
   system bigint not null default 0,
+  -- an event that has a position, and might be picked again all the same, has an id up to here: it was there when the
+  -- shard came to this cluster, or was given by a pass that left something behind
+  placed_upto bigint not null default 0,
   -- somebody follows the end of the shard: those who follow put it forward, twice a minute at most
   watched_until timestamptz not null default '-infinity',
   primary key (shard)

@@ -51,11 +51,13 @@ begin
     returning
       a.*,
       s.id,
+      s.category,
       case when s.deleted is null then s.version end as number
   ), written as (
-    insert into hv_events (stream, number, uuid, type, body, bytes, metadata)
+    insert into hv_events (stream, category, number, uuid, type, body, bytes, metadata)
     select
       g.id,
+      g.category,
       g.number,
       g.uuid,
       g.type,

@@ -20,14 +20,15 @@ set jit = off
 as $$
 declare
   _id bigint;
+  _category bigint;
   _number bigint;
 begin
   update hv_streams s
   set version = s.version + 1, deleted = null
   where s.name = hv_append_event.stream
     and s.deleted is distinct from 'hard'
-  returning s.id, s.version
-  into _id, _number;
+  returning s.id, s.category, s.version
+  into _id, _category, _number;
 
   if _id is null then
     -- a new stream, or one that was deleted for good
@@ -40,9 +41,10 @@ begin
     return _number;
   end if;
 
-  insert into hv_events (stream, number, uuid, type, body, bytes, metadata)
+  insert into hv_events (stream, category, number, uuid, type, body, bytes, metadata)
   values (
     _id,
+    _category,
     _number,
     hv_append_event.uuid,
     hv_append_event.type,

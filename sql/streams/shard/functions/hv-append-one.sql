@@ -22,6 +22,7 @@ as $$
 declare
   _size integer := cardinality(uuids);
   _id bigint;
+  _category bigint;
   _deleted text;
   _found bigint;
   _in_row boolean;
@@ -38,13 +39,13 @@ begin
         or (expected = -1 and s.deleted = 'soft')
         or (expected = -4 and s.version >= 0 and s.deleted is null)
       )
-    returning s.id, s.version - _size
-    into _id, actual;
+    returning s.id, s.category, s.version - _size
+    into _id, _category, actual;
   end if;
 
   while _id is null loop
-    select s.id, s.version, s.deleted
-    into _id, actual, _deleted
+    select s.id, s.category, s.version, s.deleted
+    into _id, _category, actual, _deleted
     from hv_streams s
     where s.name = hv_append_one.stream
     for update;
@@ -56,10 +57,11 @@ begin
         return next;
         return;
       end if;
-      insert into hv_streams (name, category, version)
+      insert into hv_streams as s (name, category, version)
       values (hv_append_one.stream, hv_category(hv_append_one.stream), _size - 1)
       on conflict (name) do nothing
-      returning id into _id;
+      returning s.id, s.category
+      into _id, _category;
       -- when another session has just made it: look again
       continue;
     end if;
@@ -68,7 +70,8 @@ begin
       select count(*), min(e.number), max(e.number - u.place) = min(e.number - u.place)
       into _found, first, _in_row
       from unnest(uuids) with ordinality u (uuid, place)
-      join hv_events e on e.stream = _id and e.uuid = u.uuid;
+      -- as in hv_append
+      join hv_events e on e.uuid = any (array[u.uuid]) and e.stream + 0 = _id;
       if _found > 0 then
         outcome := case
           when _found = _size and _in_row and (expected < -1 or first = expected + 1) then 'repeated'
@@ -97,9 +100,10 @@ begin
   end loop;
 
   if _size = 1 then
-    insert into hv_events (stream, number, uuid, type, body, bytes, metadata)
+    insert into hv_events (stream, category, number, uuid, type, body, bytes, metadata)
     values (
       _id,
+      _category,
       actual + 1,
       uuids[1],
       types[1],
@@ -108,9 +112,10 @@ begin
       metadatas[1]::json
     );
   else
-    insert into hv_events (stream, number, uuid, type, body, bytes, metadata)
+    insert into hv_events (stream, category, number, uuid, type, body, bytes, metadata)
     select
       _id,
+      _category,
       actual + e.place,
       e.uuid,
       e.type,

@@ -47,6 +47,7 @@ declare
   _unconditional boolean := -2 = all (hv_append.expected) and false = all (hv_append.checked);
   -- by the append's place in the call
   _ids bigint[];
+  _categories bigint[];
   _versions bigint[];
   _outcomes text[];
   -- as long as the call from the start: an array that grows by assignment begins where the first one was put
@@ -83,18 +84,21 @@ begin
       returning
         a.place,
         s.id,
+        s.category,
         case when s.deleted = 'hard' then s.version else s.version - a.size end as version,
         case when s.deleted = 'hard' then 'deleted' else 'appended' end as outcome
     )
     select
       array_agg(g.id order by g.place),
+      array_agg(g.category order by g.place),
       array_agg(g.version order by g.place),
       array_agg(g.outcome order by g.place)
-    into _ids, _versions, _outcomes
+    into _ids, _categories, _versions, _outcomes
     from grown g;
   else
     select
       array_agg(s.id order by a.place),
+      array_agg(s.category order by a.place),
       array_agg(coalesce(s.version, -1) order by a.place),
       array_agg(
         case
@@ -107,14 +111,14 @@ begin
         end
         order by a.place
       )
-    into _ids, _versions, _outcomes
+    into _ids, _categories, _versions, _outcomes
     from (
       select c.name, c.expected, c.place
       from unnest(hv_append.streams, hv_append.expected) with ordinality c (name, expected, place)
       order by c.name collate "C"
     ) a
     left join lateral (
-      select l.id, l.version, l.deleted
+      select l.id, l.category, l.version, l.deleted
       from hv_streams l
       where l.name = a.name
       for update
@@ -122,12 +126,15 @@ begin
   end if;
 
   if true = any (hv_append.checked) then
-    foreach _place in array array_positions(hv_append.checked, true) loop
-      select count(*), min(e.number), max(e.number - u.place) = min(e.number - u.place)
-      into _found, _first, _in_row
-      from unnest(hv_append.uuids[starts[_place] : starts[_place] + sizes[_place] - 1]) with ordinality u (uuid, place)
-      join hv_events e on e.stream = _ids[_place] and e.uuid = u.uuid;
-      if _found > 0 and _outcomes[_place] <> 'deleted' then
+    -- "stream + 0": the index of the ids is the only way; by the stream's own it would be read from its first event on
+    for _place, _found, _first, _in_row in
+      select u.at, count(*), min(e.number), max(e.number - u.place) = min(e.number - u.place)
+      from unnest(hv_append.at, hv_append.uuids) with ordinality u (at, uuid, place)
+      join hv_events e on e.uuid = any (array[u.uuid]) and e.stream + 0 = _ids[u.at]
+      where hv_append.checked[u.at]
+      group by u.at
+    loop
+      if _outcomes[_place] <> 'deleted' then
         _outcomes[_place] := case
           when _found = sizes[_place] and _in_row and (expected[_place] < -1 or _first = expected[_place] + 1) then 'repeated'
           else 'conflict'
@@ -139,9 +146,10 @@ begin
 
   if 'appended' = any (_outcomes) then
     -- in the order of the events, so that ids grow with numbers: next_id() is called for each row as it comes
-    insert into hv_events (stream, number, uuid, type, body, bytes, metadata)
+    insert into hv_events (stream, category, number, uuid, type, body, bytes, metadata)
     select
       _ids[e.at],
+      _categories[e.at],
       _versions[e.at] + 1 + e.place - hv_append.starts[e.at],
       e.uuid,
       e.type,
