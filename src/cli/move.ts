@@ -37,6 +37,7 @@ interface Options {
   readonly maxPauseMs: number;
   readonly maxLagMs: number;
   readonly pauseWithinMs: number;
+  readonly slotWithinMs: number;
 }
 
 const OTHERS = {
@@ -69,6 +70,12 @@ export const defineMove: DefineCommand = (command, context) => {
       '--pause-within-ms <n>',
       'how long to try for a pause',
       wholeNumber('--pause-within-ms', 1, 86_400_000),
+      600_000,
+    )
+    .option(
+      '--slot-within-ms <n>',
+      'how long to wait for transactions that keep the log from being read',
+      wholeNumber('--slot-within-ms', 1, 86_400_000),
       600_000,
     )
     .addHelpText(
@@ -122,7 +129,7 @@ async function plan(
 
 async function withProgress(
   context: CliContext,
-  { wayBack, verify, acceptStaleReads, maxPauseMs, maxLagMs, pauseWithinMs }: Options,
+  { wayBack, verify, acceptStaleReads, maxPauseMs, maxLagMs, pauseWithinMs, slotWithinMs }: Options,
   run: (options: MoveOptions) => Promise<MoveRow[]>,
 ): Promise<MoveRow[]> {
   const progress = moveProgress(context.output);
@@ -135,6 +142,7 @@ async function withProgress(
       maxPauseMs,
       maxLagMs,
       pauseWithinMs,
+      slotWithinMs,
       signal: context.signal,
       onProgress: progress.update,
     });

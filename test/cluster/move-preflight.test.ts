@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { expect, test } from 'vitest';
 import type { MoveOptions } from '../../src/cluster/index.ts';
 import { listMoves, moveShards, planMoves } from '../../src/cluster/index.ts';
@@ -109,10 +110,12 @@ test('a server that is not set up for moves is named with its setting, and one t
   await a.query(`begin; create table public.t (n int); prepare transaction 'kept'`);
   // A part of an atomic write ends by itself.
   await a.query(`begin; create table public.u (n int); prepare transaction 'hv_atomic:x:1:2'`);
-  const waiting = a.query('select pg_sleep(0.6)');
+  const open = new pg.Client(a.connection);
+  await open.connect();
+  await open.query('begin; select 1');
   await a.query('select pg_sleep(0.2)');
   const found = await problems(cluster, { acceptStaleReads: true, maxTransactionAgeMs: 100 });
-  await waiting;
+  await open.end();
   for (const kept of ['kept', 'hv_atomic:x:1:2']) await a.query(`rollback prepared '${kept}'`);
   expect(found).toEqual({
     wal_level: expect.stringMatching(/b has wal_level = replica; set it to logical/),
@@ -145,16 +148,16 @@ test('a server that is not set up for moves is named with its setting, and one t
 test('a shard that is moving, or migrated at this moment, is not moved by a second mover', async () => {
   const cluster = await movableCluster();
   const { setting, a } = cluster;
-  const locked = databaseOf(a.connection);
-  const holding = locked.query("select pg_advisory_lock(x'48560003'::int, 2), pg_sleep(1.5)");
-  await a.query('select pg_sleep(0.3)');
+  const locked = new pg.Client(a.connection);
+  await locked.connect();
+  await locked.query("select pg_advisory_lock(x'48560003'::int, 2)");
   const busy = await rejection(moveShards(setting, { shards: [2], to: 'b' }, { acceptStaleReads: true }));
   expect(busy).toMatchObject({
     code: 'MOVE_BUSY',
     retryable: true,
     message: expect.stringMatching(/its lock on a is taken/),
   });
-  await holding;
+  await locked.end();
   const second = await rejection(moveShards(setting, { shards: [2], to: 'b' }, { acceptStaleReads: true }));
   expect(second).toMatchObject({
     code: 'MOVE_BUSY',

@@ -1,7 +1,8 @@
 import { sleep } from '../../internal/sleep.ts';
 import { MoveStalledError } from './errors.ts';
-import { enableSubscription, makeMarkerTable, makeSlot, publish, subscribe, subscriptionIdentity } from './links.ts';
+import { enableSubscription, makeMarkerTable, publish, subscribe, subscriptionIdentity } from './links.ts';
 import type { Moving, Passage } from './moving.ts';
+import { makeSlot } from './slot.ts';
 
 const LOOK_EVERY_MS = 100;
 /** A worker that failed is started again after `wal_retrieve_retry_interval`; as often as this it is no accident. */
@@ -13,7 +14,7 @@ export async function publishShard(moving: Moving): Promise<void> {
   await makeMarkerTable(source, schema, true);
   await makeMarkerTable(target, schema, false);
   await publish(source.client, links.forward, schema, moving.objects.tables ?? []);
-  await makeSlot(source.client, links.forward);
+  await makeSlot(moving, source, links.forward, 'publish');
   await subscribe(target, source, links.forward, { copy: true });
   const subscription = await subscriptionIdentity(target.client, links.forward);
   if (subscription !== undefined) await moving.keep({ subscription });

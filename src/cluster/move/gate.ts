@@ -1,9 +1,10 @@
 import { sleep } from '../../internal/sleep.ts';
 import { MoveStalledError } from './errors.ts';
 import { setUsage } from './grants.ts';
-import { makeSlot, publish } from './links.ts';
+import { publish } from './links.ts';
 import { Marker } from './marker.ts';
 import type { Moving, Passage } from './moving.ts';
+import { makeSlot } from './slot.ts';
 import { skipWhatCame } from './way-back.ts';
 
 /** So many markers in a row must arrive in time. */
@@ -50,10 +51,11 @@ export async function passGate(moving: Moving, passage: Passage): Promise<{ lagM
 }
 
 /** The log for the way back is kept from before the flip, so that nothing written after it is missing. */
-async function prepareWayBack({ target, schema, links, objects, options }: Moving): Promise<void> {
+async function prepareWayBack(moving: Moving): Promise<void> {
+  const { target, schema, links, objects, options } = moving;
   if (!options.wayBack) return;
   await publish(target.client, links.back, schema, objects.tables ?? []);
-  await makeSlot(target.client, links.back);
+  await makeSlot(moving, target, links.back, 'gate');
 }
 
 /** Waits until no long transaction has written to the shard: a pause would make everybody wait for it. */

@@ -39,13 +39,6 @@ export async function publish(client: Client, link: string, schema: string, tabl
   await client.query(`create publication ${quoteIdentifier(link)} for table ${list.join(', ')}`);
 }
 
-/** Keeps the log from here on. Waits for every transaction that is open at this moment. */
-export async function makeSlot(client: Client, link: string): Promise<void> {
-  const { rows } = await client.query('select from pg_replication_slots where slot_name = $1', [link]);
-  if (rows.length > 0) return;
-  await client.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [link]);
-}
-
 /**
  * Subscribes `to` to the publication and the slot of the same name at `from`, disabled; {@link enableSubscription} lets
  * it run when the journal knows of it.

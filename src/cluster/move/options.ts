@@ -45,12 +45,19 @@ export interface MoveOptions {
   readonly pauseWithinMs?: number | undefined;
   /** The pause is tried when rows arrive faster than this, several times in a row. @default 250 */
   readonly maxLagMs?: number | undefined;
+  /**
+   * How long a replication slot may take: it waits for every transaction of the server that has written and was open when
+   * it was asked for. @default 600000
+   */
+  readonly slotWithinMs?: number | undefined;
   /** Gives up when the source keeps more log than this for the move, in bytes. @default 17179869184 (16 GiB) */
   readonly maxRetainedBytes?: number | undefined;
   /** Largest difference of the servers' clocks. @default 2000 */
   readonly maxClockDifferenceMs?: number | undefined;
   /** A transaction open for longer than this on the source is a reason not to begin. @default 600000 */
   readonly maxTransactionAgeMs?: number | undefined;
+  /** A transaction prepared longer ago than this, in any database of a server, is a reason not to begin. @default 30000 */
+  readonly maxPreparedAgeMs?: number | undefined;
   /**
    * Moves although programs use the shard as its owner or as superusers, whom no REVOKE binds: those that have not seen
    * the new map may read what the shard was at the flip, for as long as the old copy is kept. Writes are refused to all.
@@ -73,10 +80,12 @@ const DEFAULTS = {
   lockTimeoutMs: 300,
   maxPauseMs: 500,
   pauseWithinMs: 600_000,
+  slotWithinMs: 600_000,
   maxLagMs: 250,
   maxRetainedBytes: 16 * 2 ** 30,
   maxClockDifferenceMs: 2_000,
   maxTransactionAgeMs: 600_000,
+  maxPreparedAgeMs: 30_000,
   acceptStaleReads: false,
   verify: true,
 } as const;

@@ -1,4 +1,5 @@
 import type { PreflightOrder, PreflightProblem } from './preflight.ts';
+import { oldPrepared, preparedProblems } from './preflight-prepared.ts';
 import type { MoveServerSurvey } from './preflight-survey.ts';
 
 /** A slot for the stream and two for the tables that are copied at the same time. */
@@ -99,11 +100,9 @@ export function serverProblems(
     apart > options.maxClockDifferenceMs,
     `the clocks of ${a} and ${b} are ${Math.round(apart)} ms apart, more than ${options.maxClockDifferenceMs}; set them right, new ids would wait or carry wrong times`,
   );
-  refuse(
-    'prepared',
-    from.prepared.length > 0,
-    `${a} holds prepared transactions (${from.prepared.join(', ')}); commit or roll them back, a pause would wait for them`,
-  );
+  problems.push(...preparedProblems(a, from.prepared, options));
+  // The slot of the way back is made there.
+  if (options.wayBack) problems.push(...oldPrepared(b, to.prepared, options));
   refuse(
     'old-transaction',
     (from.oldest_ms ?? 0) > options.maxTransactionAgeMs,

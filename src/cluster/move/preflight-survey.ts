@@ -25,8 +25,21 @@ export interface MoveServerSurvey {
   readonly schema_there: boolean;
   readonly installed: boolean;
   readonly settings: string | null;
-  readonly prepared: readonly string[];
+  /** In all databases of the server, oldest first. */
+  readonly prepared: readonly SurveyedPrepared[];
   readonly oldest_ms: number | null;
+}
+
+/** A prepared transaction. */
+export interface SurveyedPrepared {
+  readonly gid: string;
+  readonly database: string;
+  readonly role: string;
+  readonly age_ms: number;
+  /** In the database of the shards. */
+  readonly here: boolean;
+  /** A part of an atomic write, which ends by itself. */
+  readonly part: boolean;
 }
 
 /** @returns what was found on a server; changes nothing */
@@ -76,17 +89,23 @@ const SERVER = `
     current_user as role,
     exists (select from pg_namespace where nspname = $1) as schema_there,
     to_regclass('hypervault.settings') is not null as installed,
-    array(
-      select gid
+    (
+      select coalesce(json_agg(json_build_object(
+        'gid', gid,
+        'database', database,
+        'role', owner,
+        'age_ms', floor(date_part('epoch', clock_timestamp() - prepared) * 1000),
+        'here', database = current_database(),
+        'part', database = current_database() and starts_with(gid, 'hv_atomic:')
+      ) order by prepared), '[]')
       from pg_prepared_xacts
-      where database = current_database()
-        -- Atomic writes end theirs by themselves; a move waits for one as for any writer.
-        and not (starts_with(gid, 'hv_atomic:') and prepared > clock_timestamp() - interval '30 s')
     ) as prepared,
     (
       select floor(max(date_part('epoch', clock_timestamp() - xact_start)) * 1000)::float8
       from pg_stat_activity
-      where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
+      where (datname = current_database() or backend_xid is not null)
+        and backend_type = 'client backend'
+        and pid <> pg_backend_pid()
     ) as oldest_ms
   from pg_roles as role
   where rolname = current_user`;
