@@ -25,7 +25,7 @@ export const defineDev: DefineCommand = (command, context) => {
     .option('--shards <n>', 'how many shards, spread over the servers', wholeNumber('--shards', 1, 512), 16)
     .option(
       '--empty <n>',
-      'so many of the servers hold no shards yet, to move some there',
+      'so many of the servers hold no shards yet, for moves; the shard map is live',
       wholeNumber('--empty', 0, 15),
       0,
     )
@@ -39,11 +39,11 @@ export const defineDev: DefineCommand = (command, context) => {
       output.note(`starting ${count} servers …`);
       await using embedded = await startEmbedded({ servers: count, directory });
       const ranges = evenRanges(filled, shards);
-      const configuration = configurationOf(embedded.connections);
+      const configuration = configurationOf(embedded.connections, empty > 0 ? 'live' : ranges);
       const resolved = await readConfiguration(configuration, environment);
       // Servers that were kept have a map already.
-      const kept = await readMap(resolved.control!, { signal });
-      await installVault(resolved, { signal, firstShards: kept === null ? ranges : undefined });
+      const kept = empty > 0 && (await readMap(resolved.control!, { signal })) !== null;
+      await installVault(resolved, { signal, firstShards: empty > 0 && !kept ? ranges : undefined });
       if (write !== undefined) await writeFile(write, stringify(configuration), { mode: 0o600 });
       output.value(configuration, () => stringify(configuration).trimEnd());
       const where = write === undefined ? '' : `; the configuration is in ${resolve(write)}`;
@@ -61,10 +61,10 @@ function evenRanges(servers: number, shards: number): Record<string, string> {
   );
 }
 
-function configurationOf(connections: readonly object[]): Configuration {
+function configurationOf(connections: readonly object[], shards: Configuration['shards']): Configuration {
   return {
     servers: Object.fromEntries(connections.map((connection, place) => [nameOf(place), connection])),
-    shards: 'live',
+    shards,
     control: nameOf(0),
     kv: {},
     streams: {},

@@ -1,8 +1,8 @@
-import { setMaxListeners } from 'node:events';
 import genericPool, { type Pool } from 'generic-pool';
 import type { Client } from 'pg';
 import { AbortedError, ClosedError, HypervaultError } from '../errors.ts';
 import { lossOf } from '../internal/client-guard.ts';
+import { shareSignal } from '../internal/share-signal.ts';
 import { farewell, isNobodys, isQuiet, NobodysClient } from './client-fate.ts';
 import { PoolTimeoutError, QueueFullError } from './errors.ts';
 import { SessionOpener } from './session-opener.ts';
@@ -51,7 +51,7 @@ export class ClientPool {
 
   constructor(options: ClientPoolOptions) {
     this.#options = options;
-    setMaxListeners(0, this.#closing.signal);
+    shareSignal(this.#closing.signal);
     this.#opener = new SessionOpener(
       () => options.open({ signal: this.#closing.signal }),
       (error) => this.#failed(error),
@@ -124,6 +124,7 @@ export class ClientPool {
         if (settle()) reject(error);
       };
       this.#waiting.add(giveUp);
+      shareSignal(signal);
       signal?.addEventListener('abort', onAbort, { once: true });
       const ask = (): void => {
         this.#pool.acquire(priority).then((client) => {

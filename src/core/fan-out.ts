@@ -1,5 +1,5 @@
-import { setMaxListeners } from 'node:events';
 import { AbortedError, InvalidArgumentError, TimeoutError } from '../errors.ts';
+import { shareSignal } from '../internal/share-signal.ts';
 import type { Cursor } from './cursor.ts';
 import { ShardFailuresError } from './errors.ts';
 import type { Server } from './server.ts';
@@ -53,7 +53,7 @@ export async function fanOut<T>(
   }
   const { epoch } = servers.map;
   const stop = new AbortController();
-  setMaxListeners(0, stop.signal);
+  shareSignal(stop.signal);
   const reasonOf = stopper(stop, timeoutMs, signal);
   const results = new Map<number, T>();
   const failures: ShardFailure[] = [];
@@ -112,6 +112,7 @@ function stopper(
 ): { clear(): void } {
   const onAbort = (): void => stop.abort(new AbortedError('work on many shards', signal?.reason));
   if (signal?.aborted) onAbort();
+  shareSignal(signal);
   signal?.addEventListener('abort', onAbort, { once: true });
   const timer =
     timeoutMs === undefined

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import type { Client } from 'pg';
 import { Endpoint } from '../internal/endpoint/endpoint.ts';
 import { linkSignals } from '../internal/link-signals.ts';
@@ -59,8 +58,6 @@ export async function install(
   // One failure stops the others: what they have made stays and is found by the next run.
   const stop = new AbortController();
   using linked = linkSignals([resolved.signal, stop.signal]);
-  // Four servers with four sessions each listen to it at once.
-  setMaxListeners(0, linked.signal);
   const { signal } = linked;
   try {
     const targets = await allOrStop(stop, map.servers, async (server, place): Promise<Target> => {

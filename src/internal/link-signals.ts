@@ -1,3 +1,5 @@
+import { shareSignal } from './share-signal.ts';
+
 /** Several signals as one, until it is disposed. */
 export interface LinkedSignal extends Disposable {
   readonly signal: AbortSignal;
@@ -17,6 +19,7 @@ export interface LinkedSignal extends Disposable {
  */
 export function linkSignals(sources: readonly (AbortSignal | undefined)[], timeoutMs?: number): LinkedSignal {
   const linked = new AbortController();
+  shareSignal(linked.signal);
   const heard: [AbortSignal, () => void][] = [];
   let timer: NodeJS.Timeout | undefined;
   const dispose = (): void => {
@@ -35,6 +38,7 @@ export function linkSignals(sources: readonly (AbortSignal | undefined)[], timeo
       break;
     }
     const onAbort = (): void => fire(source.reason);
+    shareSignal(source);
     source.addEventListener('abort', onAbort, { once: true });
     heard.push([source, onAbort]);
   }

@@ -1,4 +1,5 @@
 import { AbortedError } from '../errors.ts';
+import { shareSignal } from './share-signal.ts';
 
 /** Throws {@link AbortedError} when the signal has fired already. */
 export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
@@ -28,6 +29,7 @@ export function sleep(
       resolve();
     }, ms);
     if (unref) timer.unref();
+    shareSignal(signal);
     signal?.addEventListener('abort', onAbort, { once: true });
   });
 }

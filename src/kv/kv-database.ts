@@ -13,6 +13,7 @@ import type { EndpointPool } from '../internal/endpoint/pool.ts';
 import { withinLimit } from '../internal/endpoint/waiting.ts';
 import { assertKnownKeys } from '../internal/known-keys.ts';
 import { applySchema } from '../internal/migrations.ts';
+import { shareSignal } from '../internal/share-signal.ts';
 import { throwIfAborted } from '../internal/sleep.ts';
 import { SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
 import { type ConnectionSettings, type HubOptions, NotificationHub } from '../listen/index.ts';
@@ -118,6 +119,7 @@ export class KvDatabase {
     let failure: unknown;
     try {
       throwIfAborted(signal, 'the statement');
+      shareSignal(signal);
       signal?.addEventListener('abort', onAbort, { once: true });
       const query = { text, values: [...values], ...(prepare && { name }) };
       return (await withinLimit(client, limitMs, () => client.query<Row>(query))).rows;

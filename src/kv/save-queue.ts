@@ -1,4 +1,5 @@
 import { AbortedError, HypervaultError, OutcomeUnknownError } from '../errors.ts';
+import { shareSignal } from '../internal/share-signal.ts';
 import { throwIfAborted } from '../internal/sleep.ts';
 import type { Commit } from './commit.ts';
 import { valuesOf } from './commit-rows.ts';
@@ -56,6 +57,7 @@ export class SaveQueue {
           this.#waiting = this.#waiting.filter((each) => each !== mine);
           reject(new AbortedError('the save', signal?.reason));
         };
+        shareSignal(signal);
         signal?.addEventListener('abort', onAbort, { once: true });
         this.#waiting.push(mine);
         this.#send();

@@ -63,12 +63,14 @@ export async function syncReferences(servers: Servers, options: SyncReferencesOp
       const conninfo = await conninfoOf(resolved.between?.[home] ?? servers[home]!);
       const copies = await Promise.all(
         others.map(async ([server, connection]) => {
-          const made = await onServer(
-            connection,
-            (copy) => link({ home: client, copy, server, conninfo, tables }, resolved),
-            signal,
-          );
-          return { server, made };
+          // They are linked side by side, each with a session of its own at home: a session takes one statement at a time.
+          const linked = (copy: Client): Promise<boolean> =>
+            onServer(
+              servers[home]!,
+              (atHome) => link({ home: atHome, copy, server, conninfo, tables }, resolved),
+              signal,
+            );
+          return { server, made: await onServer(connection, linked, signal) };
         }),
       );
       return { schema, home, tables, copies };

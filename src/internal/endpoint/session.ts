@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { destroyClient, guardClient } from '../client-guard.ts';
+import { shareSignal } from '../share-signal.ts';
 import { throwIfAborted } from '../sleep.ts';
 import { SQLSTATE } from '../sqlstate.ts';
 import type { HostAddress } from './hosts.ts';
@@ -64,6 +65,7 @@ export async function openSession(
   const client = new pg.Client({ ...settings.client, host: host.host, port: host.port });
   watchSession(client, host, hooks);
   const onAbort = (): void => destroyClient(client);
+  shareSignal(signal);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     await client.connect();
