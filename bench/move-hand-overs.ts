@@ -71,6 +71,8 @@ export async function handOvers(
     ours: rounded(percentile(waits.flat(), 0.99)),
     waitsMs: spread(waits.flat()),
     longestOfEachHandOverMs: spread(longest),
+    // No session of the program has touched the shard on that server before.
+    longestOfTheFirstMs: longest[0],
     behindTheOpeningMs: spread(behind),
     pausesOfTheMoverMs: spread(paused),
     partsMs: await pauseParts(cluster, from),

@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import type { ConnectionSettings, Logger, ShardMap, ShardMapSource } from '../core/index.ts';
+import type { ConnectionSettings, HandOver, Logger, ShardMap, ShardMapSource } from '../core/index.ts';
 import { ConfigurationError } from '../errors.ts';
 import { Backoff } from '../internal/backoff.ts';
 import { assertKnownKeys } from '../internal/known-keys.ts';
@@ -7,9 +7,10 @@ import { linkSignals } from '../internal/link-signals.ts';
 import { sleep } from '../internal/sleep.ts';
 import { CommitKeeper, type CommitMirror } from '../kv/index.ts';
 import { MapMissingError, ServerOutdatedError } from './errors.ts';
+import { parseHandOver } from './hand-over.ts';
 import { MapCache } from './map-cache.ts';
 import { type MapDocument, mapOf, parseMapDocument } from './map-document.ts';
-import { MAP_KEY, MAP_NAMESPACE, MapStore } from './map-store.ts';
+import { HAND_OVER_KEY, MAP_KEY, MAP_NAMESPACE, MapStore } from './map-store.ts';
 import { misfits } from './misfits.ts';
 import { ownersOn } from './owners.ts';
 
@@ -47,6 +48,7 @@ export class LiveShardMap implements ShardMapSource {
   readonly #keeper: CommitKeeper;
   readonly #cache: MapCache | undefined;
   readonly #listeners = new Set<(map: ShardMap) => void>();
+  readonly #announcedTo = new Set<(handOver: HandOver) => void>();
   readonly #stop = new AbortController();
   #current: ShardMap | undefined;
   #mirror: CommitMirror | undefined;
@@ -73,6 +75,11 @@ export class LiveShardMap implements ShardMapSource {
   changed(listener: (map: ShardMap) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  announced(listener: (handOver: HandOver) => void): () => void {
+    this.#announcedTo.add(listener);
+    return () => this.#announcedTo.delete(listener);
   }
 
   /** Asks the control database. When it is away, what is known stays. */
@@ -136,10 +143,11 @@ export class LiveShardMap implements ShardMapSource {
     const mirror = await this.#keeper.mirror({ prefix: MAP_KEY, signal });
     this.#mirror = mirror;
     mirror.on('error', ({ error }) => this.#options.logger?.warn({ error }, 'the shard map could not be followed'));
-    mirror.observe((entries) => {
-      const payload = entries.get(MAP_KEY)?.payload;
-      if (payload) this.#takePayload(payload);
+    mirror.on('change', ({ key, commit }) => {
+      if (key === MAP_KEY) this.#takePayload(commit?.payload);
+      if (key === HAND_OVER_KEY) this.#announce(commit?.payload);
     });
+    this.#takePayload(mirror.current.get(MAP_KEY)?.payload);
   }
 
   async #keepTrying(): Promise<void> {
@@ -151,7 +159,13 @@ export class LiveShardMap implements ShardMapSource {
     }
   }
 
-  #takePayload(payload: Buffer): void {
+  #announce(payload: Buffer | null | undefined): void {
+    const handOver = payload ? parseHandOver(payload) : undefined;
+    if (handOver !== undefined) for (const listener of this.#announcedTo) listener(handOver);
+  }
+
+  #takePayload(payload: Buffer | null | undefined): void {
+    if (!payload) return;
     try {
       this.#take(parseMapDocument(payload));
     } catch (error) {

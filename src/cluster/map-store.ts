@@ -1,12 +1,15 @@
-import type { ConnectionSettings } from '../core/index.ts';
+import type { ConnectionSettings, HandOver } from '../core/index.ts';
 import { type Commit, CommitOrderingError, PostgresCommitStorage } from '../kv/index.ts';
 import { MapConflictError } from './errors.ts';
+import { formatHandOver } from './hand-over.ts';
 import { formatMapDocument, type MapDocument, parseMapDocument } from './map-document.ts';
 import type { MapCheck } from './owner-check.ts';
 
 /** The namespace of our own settings in the control database, and the key of the map in it. */
 export const MAP_NAMESPACE = 'hypervault';
 export const MAP_KEY = 'shard-map';
+/** The key of the last hand-over that was announced; begins with {@link MAP_KEY}, so that who follows the map hears of it. */
+export const HAND_OVER_KEY = `${MAP_KEY}/hand-over`;
 
 /** Who changes the map, and why: kept with each version. */
 export interface MapAuthor {
@@ -76,6 +79,23 @@ export class MapStore {
       if (!(error instanceof CommitOrderingError)) throw error;
       const now = await this.read({ signal });
       throw new MapConflictError(document.epoch - 1n, now?.document.epoch ?? 0n, { cause: error });
+    }
+  }
+
+  /** Tells those who follow the map that a shard is about to be handed over. A hint: only the newest one is kept. */
+  async announce(
+    handOver: HandOver,
+    { author, comment }: MapAuthor,
+    { signal }: { signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
+    const head = await this.#storage.get(HAND_OVER_KEY, undefined, { signal });
+    const payload = formatHandOver(handOver);
+    const version = (head?.version ?? 0) + 1;
+    try {
+      await this.#storage.save({ key: HAND_OVER_KEY, version, payload, author, comment }, { signal });
+    } catch (error) {
+      // Another move was announced in this moment.
+      if (!(error instanceof CommitOrderingError)) throw error;
     }
   }
 

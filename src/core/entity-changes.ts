@@ -58,6 +58,7 @@ select id, null, null, null, updated from there where not exists (select from do
   return {
     shardId,
     maxCalls: 1,
+    nothing: [null, null, null, null, null],
     statement: ([call]) => {
       const { order, body, replace, ifUnchangedSince, kind } = call as EntityUpdate;
       return { text, values: [order, body, replace, ifUnchangedSince, kind], types: RAW_TYPES };
@@ -93,6 +94,7 @@ select there.updated, done.id is not null
   return {
     shardId,
     maxCalls: 1,
+    nothing: [null, null, null],
     statement: ([call]) => {
       const { order, ifUnchangedSince, kind } = call as EntityRemoval;
       return { text, values: [order, ifUnchangedSince, kind], types: RAW_TYPES };

@@ -56,6 +56,7 @@ export function insertWithNewIds(place: EntityPlace): WriteSource {
   return {
     shardId,
     maxCalls: MAX_ROWS,
+    nothing: [[], []],
     statement: (calls) => {
       const rows = calls as readonly EntityInsert[];
       return { text, values: [rows.map(({ kind }) => kind), rows.map(({ body }) => body)], types: RAW_TYPES };
@@ -75,6 +76,7 @@ export function insertMany(place: EntityPlace): WriteSource {
   return {
     shardId,
     maxCalls: 1,
+    nothing: [[], []],
     statement: ([call]) => {
       const { kind, bodies } = call as EntitiesInsert;
       return { text, values: [bodies.map(() => kind), bodies], types: RAW_TYPES };
@@ -113,6 +115,7 @@ select given.place,
   return {
     shardId,
     maxCalls: MAX_ROWS,
+    nothing: [[], [], []],
     statement: (calls) => {
       const rows = calls as readonly EntityInsert[];
       return {

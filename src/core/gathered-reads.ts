@@ -33,8 +33,8 @@ export interface ReadHost {
   isSlow(shardId: number): boolean;
   /** A session was lost, or the server is no primary any more. */
   lost(error: unknown): void;
-  /** The statement failed as it does when a shard has moved; settles the calls or sends them elsewhere. */
-  moved(calls: ReadCall[], error: unknown): void;
+  /** A shard's statement failed as it does when the shard has moved; settles its calls or sends them elsewhere. */
+  moved(calls: ReadCall[], error: unknown, lane: Lane): void;
 }
 
 /**
@@ -77,6 +77,7 @@ export class GatheredReads implements Gathering<ReadCall> {
         shardId: source.shardId,
         text: one ? source.selectOne : source.selectMany,
         values: [one ? group[0]!.id : arrayOfIds(group)],
+        nothing: one ? [null] : ['{}'],
         types: source.types,
         done: (error: unknown, result: QueryArrayResult | undefined) => {
           if (result === undefined || error !== undefined) this.#failed(lane, group, error);
@@ -102,7 +103,7 @@ export class GatheredReads implements Gathering<ReadCall> {
       lane.stalled = true;
       this.#again(calls, error);
     } else if (mayHaveMoved(error)) {
-      this.#host.moved(calls, error);
+      this.#host.moved(calls, error, lane);
     } else {
       for (const call of calls) call.fail(error);
     }

@@ -2,7 +2,7 @@ import type { CustomTypesConfig, QueryArrayResult } from 'pg';
 import { OutcomeUnknownError } from '../errors.ts';
 import { isConnectionLoss, SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
 import type { Gatherer, Gathering } from './gatherer.ts';
-import type { Lane } from './lane.ts';
+import type { Lane, LaneStatement } from './lane.ts';
 import { isFence, mayHaveMoved } from './moved-shard.ts';
 
 /** A statement that carries one call, or several of one kind for one table and shard. */
@@ -17,6 +17,8 @@ export interface WriteSource {
   readonly shardId: number;
   /** Most calls one statement may carry; 1 for writes that can't be merged. */
   readonly maxCalls: number;
+  /** Values with which the statement finds and changes nothing, if there are any. */
+  readonly nothing?: unknown[];
   statement(calls: readonly WriteCall[]): WriteStatement;
   /** Hands each call its outcome, by `call.done` or `call.fail`. */
   settle(calls: readonly WriteCall[], result: QueryArrayResult): void;
@@ -40,7 +42,8 @@ export interface WriteHost {
   readonly server: string;
   readonly retryMs: number;
   lost(error: unknown): void;
-  moved(calls: WriteCall[], error: unknown): void;
+  /** Calls of one shard. `lane`: the session that met the error. */
+  moved(calls: WriteCall[], error: unknown, lane?: Lane): void;
   /** Runs one statement on a client of its own, where it may wait for a row lock. */
   alone(statement: WriteStatement): Promise<QueryArrayResult>;
 }
@@ -99,7 +102,11 @@ export class GatheredWrites implements Gathering<WriteCall> {
   async #run(lane: Lane, calls: WriteCall[]): Promise<void> {
     const parts = partsOf(calls);
     if (parts.length === 0) return;
-    const statements = parts.map(({ source, calls }) => ({ shardId: source.shardId, ...source.statement(calls) }));
+    const statements = parts.map(({ source: { shardId, nothing }, calls, source }) => ({
+      shardId,
+      nothing,
+      ...source.statement(calls),
+    }));
     const whole = parts.length > 1 || parts[0]!.source.maxCalls === 1;
     const replies = await exchange(lane, whole ? [begin, ...statements, commit] : statements);
     const failedAt = replies.findIndex((reply) => reply.result === undefined);
@@ -135,7 +142,7 @@ export class GatheredWrites implements Gathering<WriteCall> {
       lane.stalled = true;
       return this.#again(calls, error);
     }
-    if (mayHaveMoved(error)) return this.#host.moved(calls, error);
+    if (mayHaveMoved(error)) return this.#host.moved(calls, error, lane);
     if (calls.length > 1) return this.#halves(lane, calls, error);
     if (AGAIN.has(state)) return this.#again(calls, error);
     if (state === SQLSTATE.lockNotAvailable) return this.#alone(source, calls);
@@ -194,10 +201,7 @@ const begin = { shardId: -1, text: LOCK_TIMEOUT };
 const commit = { shardId: -1, text: 'commit' };
 
 /** Sends all and waits for all replies; a COMMIT that rolled back is preceded by the error that made it. */
-function exchange(
-  lane: Lane,
-  statements: readonly { shardId: number; text: string; values?: unknown[]; types?: CustomTypesConfig | undefined }[],
-): Promise<Reply[]> {
+function exchange(lane: Lane, statements: readonly Omit<LaneStatement, 'done'>[]): Promise<Reply[]> {
   return new Promise((resolve) => {
     const replies: Reply[] = [];
     lane.send(

@@ -1,4 +1,4 @@
-import type { Lane } from './lane.ts';
+import type { Lane, PlannedStatement } from './lane.ts';
 import type { LaneHolder } from './lane-holder.ts';
 
 /** Work of one kind that is gathered: how a batch travels over a lane. */
@@ -30,7 +30,7 @@ export class Gatherer<Call> {
   #queue: Call[] = [];
   #inFlight = 0;
   #flushPlanned = false;
-  #opening = false;
+  #opening: Promise<void> | undefined;
   #closed: Error | undefined;
   /** Batches sent, and calls in them, since the start. */
   batches = 0;
@@ -62,6 +62,22 @@ export class Gatherer<Call> {
     this.#plan();
   }
 
+  /** The statements on one shard that its lane has prepared. */
+  preparedFor(shardId: number): PlannedStatement[] {
+    return this.#holder.current()?.preparedFor(shardId) ?? [];
+  }
+
+  /** Opens the lane and plans statements on it, before calls come that would wait for that. Never fails. */
+  async makeReady(statements: readonly PlannedStatement[]): Promise<void> {
+    if (statements.length === 0) return;
+    if (this.#holder.current() === undefined) await this.#openLane();
+    const lane = this.#holder.current();
+    if (lane === undefined) return;
+    this.#holder.busy(lane);
+    await lane.plan(statements);
+    this.#holder.finished(lane);
+  }
+
   /** Refuses calls that wait or are still to come; those on their way are answered. */
   close(error: Error): void {
     this.#closed = error;
@@ -69,7 +85,7 @@ export class Gatherer<Call> {
   }
 
   #plan(): void {
-    if (this.#flushPlanned || this.#opening || this.#inFlight >= this.#depth) return;
+    if (this.#flushPlanned || this.#opening !== undefined || this.#inFlight >= this.#depth) return;
     this.#flushPlanned = true;
     // After the microtasks: everybody who was woken by the last reply gets to ask for the next row first.
     setImmediate(this.#flush);
@@ -79,7 +95,7 @@ export class Gatherer<Call> {
     this.#flushPlanned = false;
     while (this.#queue.length > 0 && this.#inFlight < this.#depth) {
       const lane = this.#holder.current();
-      if (lane === undefined) return this.#openLane();
+      if (lane === undefined) return void this.#openLane();
       const calls = this.#take();
       this.#inFlight += 1;
       this.batches += 1;
@@ -107,19 +123,18 @@ export class Gatherer<Call> {
     return calls;
   }
 
-  #openLane(): void {
-    if (this.#opening) return;
-    this.#opening = true;
-    this.#holder.open().then(
+  #openLane(): Promise<void> {
+    this.#opening ??= this.#holder.open().then(
       () => {
-        this.#opening = false;
+        this.#opening = undefined;
         this.#flush();
       },
       (error: unknown) => {
-        this.#opening = false;
+        this.#opening = undefined;
         this.#refuseQueued(error);
       },
     );
+    return this.#opening;
   }
 
   #refuseQueued(error: unknown): void {

@@ -67,7 +67,7 @@ export { schemaName } from './schema-name.ts';
 export type { ServerStats } from './server.ts';
 export { type ServerStatus, serverStatus } from './server-status.ts';
 export { ShardMap, type ShardServer } from './shard-map.ts';
-export { isShardMapSource, type ShardMapSource, staticShardMapSource } from './shard-map-source.ts';
+export { type HandOver, isShardMapSource, type ShardMapSource, staticShardMapSource } from './shard-map-source.ts';
 export type { ShardPool, ShardPoolClient } from './shard-pool.ts';
 export {
   formatShardRanges,

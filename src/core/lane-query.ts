@@ -7,6 +7,8 @@ export interface LaneQueryConfig {
   readonly name?: string | undefined;
   readonly values?: unknown[] | undefined;
   readonly types?: CustomTypesConfig | undefined;
+  /** Prepares and plans the statement, and does not run it. */
+  readonly planOnly?: boolean | undefined;
 }
 
 /** What node-postgres reads the rows of one result with. */
@@ -40,9 +42,20 @@ const readersOf = new WeakMap<Connection, Map<string, RowReader>>();
  * that was prepared before (0A000), instead of answering with other columns.
  */
 export class LaneQuery extends Query {
+  readonly #planOnly: boolean;
   #readers: Map<string, RowReader> | undefined;
 
+  constructor(config: LaneQueryConfig, callback: (error: unknown, result: QueryArrayResult) => void) {
+    super(config, callback);
+    this.#planOnly = config.planOnly ?? false;
+  }
+
   override prepare(connection: Connection): void {
+    if (this.#planOnly) return without('execute', connection, () => this.#prepare(connection));
+    this.#prepare(connection);
+  }
+
+  #prepare(connection: Connection): void {
     if (this.name === undefined) return super.prepare(connection);
     this.#readers = readersOf.get(connection) ?? new Map();
     readersOf.set(connection, this.#readers);
@@ -53,7 +66,7 @@ export class LaneQuery extends Query {
     this._result.fields = known.fields;
     this._result._parsers = known._parsers;
     this._accumulateRows = true;
-    withoutDescribe(connection, () => super.prepare(connection));
+    without('describe', connection, () => super.prepare(connection));
   }
 
   override handleRowDescription(message: unknown): void {
@@ -64,13 +77,13 @@ export class LaneQuery extends Query {
   }
 }
 
-/** node-postgres sends bind, describe and execute in one go; here describe is left out. */
-function withoutDescribe(connection: Connection, send: () => void): void {
-  const own = connection as unknown as { describe?: () => void };
-  own.describe = () => {};
+/** node-postgres sends bind, describe and execute in one go; here one of them is left out. */
+function without(message: 'describe' | 'execute', connection: Connection, send: () => void): void {
+  const own = connection as unknown as Partial<Record<typeof message, () => void>>;
+  own[message] = () => {};
   try {
     send();
   } finally {
-    delete own.describe;
+    delete own[message];
   }
 }

@@ -12,9 +12,14 @@ export interface LaneStatement {
   readonly text: string;
   readonly values?: unknown[] | undefined;
   readonly types?: CustomTypesConfig | undefined;
+  /** Values that find and change nothing, with which the statement can be planned ahead on another session. */
+  readonly nothing?: unknown[] | undefined;
   /** Called once: with the error, or with `undefined` and the result (rows as arrays). */
   readonly done: (error: unknown, result: QueryArrayResult | undefined) => void;
 }
+
+/** A statement as it is planned ahead. */
+export type PlannedStatement = Omit<LaneStatement, 'done' | 'nothing'>;
 
 /**
  * A client in pipeline mode: statements are sent without waiting for the replies of earlier ones, and each has its own
@@ -29,6 +34,8 @@ export class Lane {
   readonly #observer: Observer;
   readonly #onServed: (serviceMs: number) => void;
   readonly #open: LaneStatement[] = [];
+  /** Statements prepared here, by their text. */
+  readonly #prepared = new Map<string, PlannedStatement>();
   #headSince = 0;
   /** Gets no more work: its head takes far too long. Set by whoever watches the lanes. */
   stalled = false;
@@ -67,6 +74,30 @@ export class Lane {
     });
   }
 
+  /** Sends one statement and waits for its rows, as arrays. */
+  ask(statement: Omit<LaneStatement, 'done'>): Promise<unknown[][]> {
+    return new Promise((resolve, reject) => {
+      this.send([
+        { ...statement, done: (error, result) => (result === undefined ? reject(error) : resolve(result.rows)) },
+      ]);
+    });
+  }
+
+  /** The statements on one shard that were prepared here. */
+  preparedFor(shardId: number): PlannedStatement[] {
+    return [...this.#prepared.values()].filter((statement) => statement.shardId === shardId);
+  }
+
+  /**
+   * Prepares and plans statements without running them: the first time, a session learns tables, indexes and triggers.
+   * One that can't be planned is left to whoever runs it.
+   */
+  async plan(statements: readonly PlannedStatement[]): Promise<void> {
+    await Promise.all(
+      statements.map((statement) => new Promise((done) => this.#send({ ...statement, done }, { planOnly: true }))),
+    );
+  }
+
   /** Leaves pipeline mode, so that the client can go back to its pool. Only when nothing is in flight. */
   leave(): Client {
     setPipeline(this.client, false);
@@ -78,12 +109,15 @@ export class Lane {
     destroyClient(this.client);
   }
 
-  #send(statement: LaneStatement): void {
-    const { text, values, types } = statement;
+  #send(statement: LaneStatement, { planOnly = false } = {}): void {
+    const { shardId, text, values, types, nothing } = statement;
     const name = this.#prepare && values !== undefined ? statementName(this.client, text) : undefined;
+    if (name !== undefined && nothing !== undefined && !this.#prepared.has(text)) {
+      this.#prepared.set(text, { shardId, text, values: nothing, types });
+    }
     this.#open.push(statement);
     const sent = this.#observer.active ? performance.now() : 0;
-    const query = new LaneQuery({ text, name, values, types, rowMode: 'array' }, (error, result) => {
+    const query = new LaneQuery({ text, name, values, types, rowMode: 'array', planOnly }, (error, result) => {
       const now = performance.now();
       this.#open.shift();
       this.#onServed(now - this.#headSince);

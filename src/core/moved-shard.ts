@@ -78,16 +78,35 @@ export class MapFollower {
     return this.#asking;
   }
 
+  /** The map as asked for, or the next one that the source has by itself: on a busy machine that comes long before. */
+  async #asked(): Promise<ShardMap> {
+    const enough = new AbortController();
+    const asked = this.#refresh();
+    try {
+      return await Promise.race([asked, this.#change(enough.signal)]);
+    } finally {
+      enough.abort();
+      asked.catch(() => {});
+    }
+  }
+
   /** Waits for the next map that the source has by itself, at most this long. */
-  #changedWithin(ms: number): Promise<void> {
+  async #changedWithin(ms: number): Promise<void> {
+    const enough = new AbortController();
+    const timer = setTimeout(() => enough.abort(), ms);
+    await this.#change(enough.signal);
+    clearTimeout(timer);
+  }
+
+  /** The next map that the source has by itself, or the one it has when that is enough. */
+  #change(enough: AbortSignal): Promise<ShardMap> {
     return new Promise((resolve) => {
       const over = (): void => {
-        clearTimeout(timer);
         forget();
-        resolve();
+        resolve(this.#source.current);
       };
-      const timer = setTimeout(over, ms);
       const forget = this.#source.changed(over);
+      enough.addEventListener('abort', over, { once: true });
     });
   }
 
@@ -102,7 +121,7 @@ export class MapFollower {
     for (let look = 0; ; look += 1) {
       // A map that came by itself meanwhile does as well as one that was asked for.
       if (this.#source.current.serverOf(shardId).name !== server) return true;
-      const map = await this.#refresh();
+      const map = await this.#asked();
       if (map.serverOf(shardId).name !== server) return true;
       // A map that never changes will not name another server.
       if (map.epoch === 0n || Date.now() > until) return false;

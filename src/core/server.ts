@@ -9,6 +9,7 @@ import { QueueFullError } from './errors.ts';
 import { GatheredReads, type ReadCall, type ReadSource } from './gathered-reads.ts';
 import { GatheredWrites, type WriteCall, type WriteStatement } from './gathered-writes.ts';
 import { Gatherer } from './gatherer.ts';
+import type { Lane } from './lane.ts';
 import { LaneHolder } from './lane-holder.ts';
 import { type LaneKind, LaneWatch } from './lane-watch.ts';
 import { Observer } from './observe.ts';
@@ -22,9 +23,13 @@ import type { ShardServer } from './shard-map.ts';
 export interface ServerHost {
   /** Checks the server the first time a session with it is opened. */
   contact(server: Server, client: Client): Promise<void>;
-  /** A call met an error that may mean its shard has moved: send it where it lives now, or fail it. */
-  movedRead(server: Server, call: ReadCall, error: unknown): void;
-  movedWrite(server: Server, call: WriteCall, error: unknown): void;
+  /**
+   * Calls of one shard met an error that may mean that it has moved: send them where it lives now, or fail them.
+   *
+   * @param lane - the session that met the error, which can be asked
+   */
+  movedReads(server: Server, calls: readonly ReadCall[], error: unknown, lane: Lane): void;
+  movedWrites(server: Server, calls: readonly WriteCall[], error: unknown, lane: Lane | undefined): void;
 }
 
 /**
@@ -92,17 +97,13 @@ export class Server {
       retryMs,
       lost,
       isSlow: (shardId) => this.#watch.isSlow(shardId),
-      moved: (calls, error) => {
-        for (const call of calls) host.movedRead(this, call, error);
-      },
+      moved: (calls, error, lane) => host.movedReads(this, calls, error, lane),
     });
     this.#writes = new GatheredWrites({
       server: name,
       retryMs,
       lost,
-      moved: (calls, error) => {
-        for (const call of calls) host.movedWrite(this, call, error);
-      },
+      moved: (calls, error, lane) => host.movedWrites(this, calls, error, lane),
       alone: (statement) => this.run(statement),
     });
     this.#reads.use(this.#gatherer(this.#reads, 'shared'), this.#gatherer(this.#reads, 'apart'));
@@ -130,6 +131,13 @@ export class Server {
 
   takeWrite(call: WriteCall): void {
     this.#writes.add(call);
+  }
+
+  /** Opens sessions for a shard that is to come from another server, and plans on them what was sent for it there. */
+  makeReady(shardId: number, from: Server): void {
+    for (const [n, gatherer] of this.#gatherers.entries()) {
+      void gatherer.makeReady(from.#gatherers[n]!.preparedFor(shardId));
+    }
   }
 
   /** What was learnt of the server's sessions; opens the first one when there was none. */

@@ -4,13 +4,14 @@ import { ShardMovedError } from './errors.ts';
 import { checkServer } from './first-contact.ts';
 import type { ReadCall } from './gathered-reads.ts';
 import type { WriteCall } from './gathered-writes.ts';
+import type { Lane } from './lane.ts';
 import { type Fence, fenceOf, MapFollower, mayBeFenced, mayHaveMoved, OWNER_OF } from './moved-shard.ts';
 import type { ResolvedDatastoreOptions } from './options.ts';
 import { Replica } from './replica.ts';
 import { checkRoutingSettings, type RoutingSettings } from './routing.ts';
 import { Server, type ServerHost } from './server.ts';
 import type { ShardMap, ShardServer } from './shard-map.ts';
-import type { ShardMapSource } from './shard-map-source.ts';
+import type { HandOver, ShardMapSource } from './shard-map-source.ts';
 import type { WriteToken } from './write-token.ts';
 
 /** How long callers who still hold a client are waited for when a server leaves the map. */
@@ -27,7 +28,7 @@ export class Servers implements ServerHost {
   readonly #source: ShardMapSource;
   readonly #options: ResolvedDatastoreOptions;
   readonly #servers = new Map<string, Server>();
-  readonly #unsubscribe: () => void;
+  readonly #unsubscribe: readonly ((() => void) | undefined)[];
   readonly #replicas = new Map<string, Replica>();
   readonly #follower: MapFollower;
   /** Since when the newest map is known here (`performance.now()`). */
@@ -42,7 +43,10 @@ export class Servers implements ServerHost {
       this.#routing = checkRoutingSettings({ slots: options.slots, firstShard: options.firstShard });
     }
     this.#follow(source.current);
-    this.#unsubscribe = source.changed((map) => this.#follow(map));
+    this.#unsubscribe = [
+      source.changed((map) => this.#follow(map)),
+      source.announced?.((handOver) => this.#makeReady(handOver)),
+    ];
   }
 
   get map(): ShardMap {
@@ -104,19 +108,34 @@ export class Servers implements ServerHost {
     return new ShardMovedError(shardId, this.map.serverOf(shardId).name, { cause: error });
   }
 
-  movedRead(server: Server, call: ReadCall, error: unknown): void {
-    call.retryUntil ||= this.#deadline();
-    this.#elsewhere(server, call.source.shardId, error, call.retryUntil).then(
-      (now) => (now === undefined ? call.fail(error) : now.takeRead(call)),
-      (failure: unknown) => call.fail(failure),
-    );
+  movedReads(server: Server, calls: readonly ReadCall[], error: unknown, lane: Lane): void {
+    this.#resend(server, calls, error, lane, (now, call) => now.takeRead(call));
   }
 
-  movedWrite(server: Server, call: WriteCall, error: unknown): void {
-    call.retryUntil ||= this.#deadline();
-    this.#elsewhere(server, call.source.shardId, error, call.retryUntil).then(
-      (now) => (now === undefined ? call.fail(error) : now.takeWrite(call)),
-      (failure: unknown) => call.fail(failure),
+  movedWrites(server: Server, calls: readonly WriteCall[], error: unknown, lane: Lane | undefined): void {
+    this.#resend(server, calls, error, lane, (now, call) => now.takeWrite(call));
+  }
+
+  /** Calls of one shard, together: the server and the map are asked once for all of them. */
+  #resend<Call extends ReadCall | WriteCall>(
+    server: Server,
+    calls: readonly Call[],
+    error: unknown,
+    lane: Lane | undefined,
+    take: (now: Server, call: Call) => void,
+  ): void {
+    for (const call of calls) call.retryUntil ||= this.#deadline();
+    const until = Math.max(...calls.map(({ retryUntil }) => retryUntil));
+    this.#elsewhere(server, calls[0]!.source.shardId, error, until, lane).then(
+      (now) => {
+        for (const call of calls) {
+          if (now === undefined) call.fail(error);
+          else take(now, call);
+        }
+      },
+      (failure: unknown) => {
+        for (const call of calls) call.fail(failure);
+      },
     );
   }
 
@@ -134,16 +153,22 @@ export class Servers implements ServerHost {
   }
 
   async close(deadlineMs: number): Promise<void> {
-    this.#unsubscribe();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe?.();
     await Promise.all([...this.all, ...this.standbys].map((server) => server.close(deadlineMs)));
   }
 
   /** The server to send a call to that `server` turned away, or `undefined` when its error is the caller's own. */
-  async #elsewhere(server: Server, shardId: number, error: unknown, until: number): Promise<Server | undefined> {
+  async #elsewhere(
+    server: Server,
+    shardId: number,
+    error: unknown,
+    until: number,
+    lane?: Lane,
+  ): Promise<Server | undefined> {
     const before = this.map;
     const known = before.has(shardId) ? this.of(shardId) : undefined;
     if (known !== undefined && known !== server) return known; // the map moved on while the call was under way
-    const fence = await this.#fenceOf(server, shardId, error);
+    const fence = await this.#fenceOf(server, shardId, error, lane);
     // The first session with the new server is opened while the map is waited for.
     if (fence?.server !== undefined)
       this.#servers
@@ -157,10 +182,12 @@ export class Servers implements ServerHost {
   }
 
   /** The fence behind an error. A right or a sequence may have ended with the shard's stay here: its owner row tells. */
-  async #fenceOf(server: Server, shardId: number, error: unknown): Promise<Fence | undefined> {
+  async #fenceOf(server: Server, shardId: number, error: unknown, lane?: Lane): Promise<Fence | undefined> {
     if (!mayBeFenced(error) || this.map.epoch === 0n) return fenceOf(error);
     try {
-      const { rows } = await server.run({ text: OWNER_OF, values: [shardId] });
+      const question = { shardId, text: OWNER_OF, values: [shardId] };
+      // A session that is at hand: everybody waits, and another one may have to be opened first.
+      const rows = lane?.usable ? await lane.ask(question) : (await server.run(question)).rows;
       const [owner, epoch] = (rows[0] ?? []) as (string | null)[];
       return owner && owner !== server.name ? { server: owner, epoch: BigInt(epoch ?? 0) } : undefined;
     } catch {
@@ -186,6 +213,14 @@ export class Servers implements ServerHost {
       void this.#replicas.get(name)?.server.close(LEAVE_MS);
       this.#replicas.delete(name);
     }
+  }
+
+  /** A program that first learns of the shard's next server in the hand-over makes its callers wait several times longer. */
+  #makeReady({ shardId, server }: HandOver): void {
+    const next = this.#servers.get(server);
+    if (next === undefined || !this.map.has(shardId)) return;
+    const now = this.of(shardId);
+    if (now !== next) next.makeReady(shardId, now);
   }
 
   #add(entry: ShardServer): void {

@@ -76,6 +76,8 @@ returning 1, t.*`;
     shardId,
     // The id of a table that routes by a column may come from any default, so the reply can't be matched to many rows.
     maxCalls: hasId || makesId ? MAX_ROWS : 1,
+    // The single form makes a row even of an empty list.
+    ...((hasId || makesId) && { nothing: ['[]'] }),
     statement: (calls) => ({
       text: hasId || makesId ? many : single,
       values: [`[${(calls as readonly RowInsert[]).map(({ row }) => rowToJson(row, columns)).join(',')}]`],
@@ -133,6 +135,7 @@ select there.hv_version::text, done.id is not null, done.*
   return {
     shardId,
     maxCalls: 1,
+    nothing: [null, null, null, null],
     statement: ([call]) => {
       const { order, changes, columns, routedBy, ifVersion } = call as RowChange;
       return { text, values: [order, rowToJson(changes, columns), routedBy, ifVersion], types };

@@ -12,7 +12,9 @@ import {
   MapStore,
   rebuildMap,
 } from '../../src/cluster/index.ts';
+import { HAND_OVER_KEY, MAP_NAMESPACE } from '../../src/cluster/map-store.ts';
 import { Datastore, install } from '../../src/core/index.ts';
+import { PostgresCommitStorage } from '../../src/kv/index.ts';
 import { freshDatabase, freshDatabases } from '../support/database.ts';
 import { ownServers } from '../support/own-server.ts';
 import { rejection, waitFor } from '../support/wait-for.ts';
@@ -50,6 +52,34 @@ test('init makes shards, owners and the first map, and is harmless to repeat', a
   expect((await fsck(result.map, servers)).problems).toEqual([]);
   const nameless = await rejection(initCluster([{ ...a.connection, shards: '1-2' }], control.connection));
   expect(nameless.message).toMatch(/needs a name/);
+});
+
+test('who follows the map is told of a hand-over ahead, and never of an old one', async () => {
+  const { control, servers, store } = await cluster();
+  await store.announce({ shardId: 3, server: 'b' }, ME);
+  const map = await liveShardMap({ control: control.connection, servers });
+  onTestFinished(() => map.close());
+  const told: unknown[] = [];
+  const forget = map.announced((handOver) => told.push(handOver));
+  await Promise.all([store.announce({ shardId: 4, server: 'b' }, ME), store.announce({ shardId: 4, server: 'b' }, ME)]);
+  await waitFor(() => told.length > 0, { what: 'the announcement' });
+  expect(told[0]).toEqual({ shardId: 4, server: 'b' });
+  // What a later version may write is left aside, and the map goes on.
+  const kv = new PostgresCommitStorage({ connection: control.connection, table: MAP_NAMESPACE });
+  await kv.start();
+  onTestFinished(() => kv.stop());
+  const { version } = (await kv.get(HAND_OVER_KEY))!;
+  const strange = { key: HAND_OVER_KEY, payload: Buffer.from('{"shard":"four"}'), author: 'test', comment: '' };
+  await kv.save({ ...strange, version: version + 1 });
+  await store.publish(NEXT, ME);
+  await waitFor(() => map.current.epoch === 2n, { what: 'the new map' });
+  expect(told.every((handOver) => (handOver as { shardId: number }).shardId === 4)).toBe(true);
+  const before = told.length;
+  forget();
+  await store.announce({ shardId: 1, server: 'b' }, ME);
+  await store.publish({ ...NEXT, epoch: 3n }, ME);
+  await waitFor(() => map.current.epoch === 3n, { what: 'the new map' });
+  expect(told).toHaveLength(before);
 });
 
 test('of two who change the map at once one wins, and history says who and why', async () => {

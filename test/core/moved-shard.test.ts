@@ -1,11 +1,11 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { Datastore, ShardMap, type ShardMapSource, shardMapOf } from '../../src/core/index.ts';
+import { Datastore, type DatastoreOptions, ShardMap, type ShardMapSource, shardMapOf } from '../../src/core/index.ts';
 import { MapFollower } from '../../src/core/moved-shard.ts';
 import { testDatastore } from '../support/datastore.ts';
-import { rejection } from '../support/wait-for.ts';
+import { rejection, waitFor } from '../support/wait-for.ts';
 
 /** Shard 2 lives on `a`; `move()` makes `b` its owner, in the database and in what `refresh` will say. */
-async function movable() {
+async function movable(options: DatastoreOptions = {}) {
   const { connections, databases } = await testDatastore();
   const [a, b] = shardMapOf(connections).servers as [ShardMap['servers'][number], ShardMap['servers'][number]];
   const maps = {
@@ -51,7 +51,7 @@ async function movable() {
       return current;
     },
   };
-  const db = new Datastore(source);
+  const db = new Datastore(source, options);
   onTestFinished(() => db.disconnect({ deadlineMs: 1_000 }));
   const move = async (): Promise<void> => {
     // What a fence does: the private SQLSTATE for everybody who still writes to the old place.
@@ -152,4 +152,52 @@ test('a call that waits behind a fence goes on with the map that comes by itself
   const fence = { server: b.name, epoch: 2n };
   expect(await follower.behindFence(a.name, 1, fence, Date.now() + 5_000)).toBe(true);
   expect(asked).toBe(1);
+});
+
+test('a call behind a fence goes on with the map that comes by itself while the one it asked for is late', async () => {
+  const { connections } = await testDatastore();
+  const [a, b] = shardMapOf(connections).servers as [ShardMap['servers'][number], ShardMap['servers'][number]];
+  let current = new ShardMap([{ ...a, ranges: [{ from: 1, to: 2 }] }, b], { epoch: 1n });
+  const listeners = new Set<(map: ShardMap) => void>();
+  const source: ShardMapSource = {
+    get current() {
+      return current;
+    },
+    changed: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    refresh: () => new Promise(() => {}),
+  };
+  const waiting = new MapFollower(source).behindFence(a.name, 1, { server: b.name, epoch: 2n }, Date.now() + 5_000);
+  await waitFor(() => listeners.size === 1, { what: 'a listener' });
+  current = new ShardMap(
+    [
+      { ...a, ranges: [] },
+      { ...b, ranges: [{ from: 1, to: 9 }] },
+    ],
+    { epoch: 2n },
+  );
+  for (const listener of listeners) listener(current);
+  expect(await waiting).toBe(true);
+  expect(listeners.size).toBe(0);
+});
+
+test('many calls that meet a stopped sequence ask who has the shard once, on the session they came by', async () => {
+  const seen: string[] = [];
+  const logger = { debug: (fields: object) => void seen.push((fields as { text: string }).text), warn: () => {} };
+  const { db, move, databases } = await movable({ logger });
+  await db.put(2, 1, { a: '1' });
+  // As a move leaves it between fence and flip: the sequence at its end, and an owner row that names the next server.
+  await databases[0].query(`
+    create function hypervault.owner_of(shard integer) returns table (server text, epoch bigint) language sql as
+      $$ select 'b'::text, 2::bigint $$;
+    select setval('shard0002.table_id_seq', (select max_value from pg_sequences where schemaname = 'shard0002'))`);
+  const puts = Array.from({ length: 40 }, (_, n) => db.put(2, 1, { n: String(n) }));
+  await waitFor(() => seen.some((text) => text.includes('owner_of')), { what: 'the question' });
+  await move();
+  await Promise.all(puts);
+  expect((await databases[1].query('select count(*)::int as n from shard0002.entities')).rows[0].n).toBe(41);
+  expect(db.stats().a!.clients).toBeLessThanOrEqual(2);
+  expect(seen.filter((text) => text.includes('owner_of')).length).toBeLessThanOrEqual(2);
 });

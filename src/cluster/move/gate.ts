@@ -21,6 +21,7 @@ export async function passGate(moving: Moving, passage: Passage): Promise<{ lagM
   if (passage.link === moving.links.forward) await prepareWayBack(moving);
   // Nobody is sent there yet; when the map says so, readers must be let in at once.
   await setUsage(passage.to.client, schema, moving.objects.usage ?? [], true);
+  await announce(moving, passage);
   const marker = new Marker(schema, passage.from.client, passage.to.client);
   const deadline = performance.now() + options.pauseWithinMs;
   for (let inTime = 0, lagMs = 0; ; ) {
@@ -48,6 +49,12 @@ export async function passGate(moving: Moving, passage: Passage): Promise<{ lagM
     }
     await sleep(SAMPLE_EVERY_MS, { signal, what: 'the gate of a move' });
   }
+}
+
+/** Programs make sessions ready on the new server; and what the flip of the map will do has then been done once. */
+async function announce({ store, shardId, row, options, signal }: Moving, { from, to }: Passage): Promise<void> {
+  const comment = `move ${row.id}: shard ${shardId} goes from ${from.name} to ${to.name}`;
+  await store.announce({ shardId, server: to.name }, { author: options.author, comment }, { signal });
 }
 
 /** The log for the way back is kept from before the flip, so that nothing written after it is missing. */
