@@ -44,13 +44,17 @@ export function showCluster(output: Output, status: ClusterStatus, withShards: b
   }
   if (leftovers.length > 0) {
     output.plain('\n');
-    output.list(leftovers, ['left over on', 'what', 'name', 'size'], ({ server, kind, name, sizeBytes }) => [
+    const head = ['left over on', 'what', 'name', 'size', 'log kept', ''];
+    output.list(leftovers, head, ({ server, kind, name, sizeBytes, retainedBytes, kept }) => [
       server,
       kind,
       name,
       sizeBytes === undefined ? '' : sizeText(sizeBytes),
+      retainedBytes === undefined ? '' : sizeText(retainedBytes),
+      kept,
     ]);
-    output.note('what is left over is taken away by hypervault janitor --remove');
+    const removable = leftovers.some(({ kept }) => kept === undefined);
+    if (removable) output.note('what is left over is taken away by hypervault janitor --remove');
   }
   showPrepared(output, prepared);
 }

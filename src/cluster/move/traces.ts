@@ -1,5 +1,12 @@
 import { schemaName } from '../../core/index.ts';
 import type { MapDocument } from '../map-document.ts';
+import {
+  type KnownSubscriptions,
+  knownSubscriptions,
+  SUBSCRIPTIONS,
+  type SubscriptionsOf,
+  straySlot,
+} from '../stray-slots.ts';
 import { ownerOf } from './flip.ts';
 import type { MoveRow } from './journal.ts';
 import { holds } from './map-change.ts';
@@ -17,37 +24,44 @@ export interface Found {
   readonly kept: string | undefined;
 }
 
-/** Whatever of moves is on the servers, needed or not. */
+/** Whatever of moves is on the servers, needed or not, and what would tell whether it is. */
 export interface Seen {
-  readonly links: readonly Omit<Found, 'kept'>[];
+  readonly links: readonly (LinkRow & { readonly party: Party })[];
   readonly shards: readonly (ShardHere & { readonly party: Party })[];
+  readonly known: KnownSubscriptions;
 }
 
-/** Reads what is on the servers. */
-export async function lookForTraces(parties: readonly Party[]): Promise<Seen> {
-  const links: Omit<Found, 'kept'>[] = [];
+/** Reads what is on the servers. @param complete - whether these are all of them */
+export async function lookForTraces(parties: readonly Party[], complete: boolean): Promise<Seen> {
+  const links: (LinkRow & { party: Party })[] = [];
   const shards: (ShardHere & { party: Party })[] = [];
   for (const party of parties) {
-    const { rows } = await party.client.query<{ kind: TraceKind; name: string }>(LINKS);
-    links.push(...rows.map(({ kind, name }) => ({ kind, name, party })));
+    const { rows } = await party.client.query<LinkRow>(LINKS);
+    links.push(...rows.map((row) => ({ ...row, party })));
     shards.push(...(await shardsOn(party)).map((shard) => ({ ...shard, party })));
   }
-  // Read behind the slots: a subscription is there before its slots are.
-  const systems = new Map<string, Set<string>>();
-  for (const party of parties) await addSubscriptions(party, systems);
-  return { links: links.filter(({ name }) => !isInUse(name, systems)), shards };
+  // Behind the slots: a subscription is there before slots are named after it.
+  const said: SubscriptionsOf[] = [];
+  for (const { client } of parties) said.push(...(await client.query<SubscriptionsOf>(SUBSCRIPTIONS)).rows);
+  return { links, shards, known: knownSubscriptions(said, complete) };
 }
 
 /** What was seen and belongs to no open move. */
 export async function notNeeded(
-  { links, shards }: Seen,
+  { links, shards, known }: Seen,
   parties: readonly Party[],
   open: readonly MoveRow[],
   map: MapDocument,
 ): Promise<Found[]> {
+  const tokens = new Set(open.map(({ token }) => token));
   const needed = new Set(open.flatMap(({ token }) => Object.values(linkNames(token))));
   const moving = new Set(open.map(({ shardId }) => shardId));
-  const found: Found[] = links.filter(({ name }) => !needed.has(name)).map((link) => ({ ...link, kept: undefined }));
+  const found: Found[] = [];
+  for (const { kind, name, active, party } of links) {
+    const stray =
+      kind === 'slot' ? straySlot({ name, active }, tokens, known) : needed.has(name) ? undefined : KEEP_NOT;
+    if (stray !== undefined) found.push({ kind, name, party, ...stray });
+  }
   for (const { schema, shardId, owned, traces, party } of shards) {
     if (moving.has(shardId)) continue;
     if (owned && traces) found.push({ kind: 'trace', name: schema, party, kept: undefined });
@@ -56,34 +70,28 @@ export async function notNeeded(
   return found;
 }
 
-/** Links by their names, and slots of tables under copy: `pg_<subscription>_sync_<table>_<system of the subscriber>`. */
+const KEEP_NOT = { kept: undefined };
+
+interface LinkRow {
+  readonly kind: TraceKind;
+  readonly name: string;
+  readonly active: boolean;
+}
+
+/** Links by their names, and every logical slot: which of those are ours is told by their names too. */
 const LINKS = `
-  select 'subscription' as kind, subname::text as name
+  select 'subscription' as kind, subname::text as name, subenabled as active
   from pg_subscription join pg_database on pg_database.oid = subdbid
   where datname = current_database() and subname ~ '^hv_(move|back)_'
   union all
-  select 'slot', slot_name::text
+  select 'slot', slot_name::text, active
   from pg_replication_slots
-  where database = current_database() and slot_name ~ '^(hv_(move|back)_|pg_[0-9]+_sync_)'
+  where database = current_database()
   union all
-  select 'publication', pubname::text
+  select 'publication', pubname::text, true
   from pg_publication
-  where pubname ~ '^hv_(move|back)_'`;
-
-/** Adds the subscriptions of a party's cluster, by the cluster's identifier. */
-async function addSubscriptions({ client }: Party, systems: Map<string, Set<string>>): Promise<void> {
-  const { rows } = await client.query<{ system: string; numbers: string[] }>(
-    'select system_identifier::text as system, array(select oid::text from pg_subscription) as numbers from pg_control_system()',
-  );
-  for (const { system, numbers } of rows) systems.set(system, new Set(numbers));
-}
-
-/** Whether a slot of a table under copy belongs to a subscription that is there, or to a server that is none of ours. */
-function isInUse(slot: string, systems: ReadonlyMap<string, ReadonlySet<string>>): boolean {
-  const [, number, system] = /^pg_(\d+)_sync_\d+_(\d+)$/.exec(slot) ?? [];
-  if (number === undefined || system === undefined) return false;
-  return systems.get(system)?.has(number) ?? true;
-}
+  where pubname ~ '^hv_(move|back)_'
+  order by 1, 2`;
 
 interface ShardHere {
   readonly schema: string;

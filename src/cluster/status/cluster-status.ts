@@ -2,6 +2,7 @@ import type { ConnectionSettings, ShardMap } from '../../core/index.ts';
 import { describePrepared, type PreparedReport } from '../atomic/in-doubt.ts';
 import { type PreparedOnServer, readPrepared } from '../atomic/prepared.ts';
 import { onServer } from '../owners.ts';
+import { SUBSCRIPTIONS, type SubscriptionsOf } from '../stray-slots.ts';
 import { type Leftover, leftoversOf } from './leftovers.ts';
 import { type MoveReport, readOpenMoves } from './moves.ts';
 import { type ReplicationReport, readReplication } from './replication.ts';
@@ -53,9 +54,10 @@ export async function clusterStatus(
 ): Promise<ClusterStatus> {
   const all = new Map(Object.entries(servers));
   const prepared = new Map<string, PreparedOnServer>();
+  const subscriptions = new Map<string, SubscriptionsOf>();
   for (const { name, connection } of map.servers) all.set(name, connection);
   const [moves, reports] = await Promise.all([
-    control === undefined ? [] : onServer(control, readOpenMoves, signal),
+    control === undefined ? undefined : onServer(control, readOpenMoves, signal),
     Promise.all(
       [...all].map(async ([name, connection]): Promise<ClusterServerReport> => {
         try {
@@ -63,6 +65,8 @@ export async function clusterStatus(
             connection,
             async (client) => {
               const replication = await readReplication(client);
+              // Behind the slots: a subscription is there before slots are named after it.
+              subscriptions.set(name, (await client.query<SubscriptionsOf>(SUBSCRIPTIONS)).rows[0]!);
               const shards = await readShards(client, name, schemaPrefix);
               prepared.set(name, await readPrepared(client));
               return { name, replication, shards };
@@ -76,7 +80,9 @@ export async function clusterStatus(
       }),
     ),
   ]);
-  const answered = reports.flatMap((report) => (report.replication === undefined ? [] : [report]));
+  const answered = reports.flatMap((report) =>
+    report.replication === undefined ? [] : [{ ...report, subscriptions: subscriptions.get(report.name)! }],
+  );
   const places = {
     serverOf: (shardId: number) => (map.has(shardId) ? map.serverOf(shardId).name : undefined),
     servers: Object.fromEntries(all),
@@ -86,8 +92,8 @@ export async function clusterStatus(
   return {
     epoch: map.epoch,
     servers: reports,
-    moves,
-    leftovers: leftoversOf(map, moves, answered),
+    moves: moves ?? [],
+    leftovers: leftoversOf(map, moves, answered, answered.length === reports.length),
     prepared: await describePrepared(prepared, places),
   };
 }
