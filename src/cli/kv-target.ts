@@ -99,6 +99,10 @@ function loginName(): string {
  */
 function told(error: unknown, { output, signal }: CliContext, { remote }: KvTarget): unknown {
   if (signal.aborted) return new CommandFailed(EXIT.failed);
+  if (!remote && error instanceof HttpStorageError && !output.json) {
+    output.error(new Error('there is no such key, or it has no such version'));
+    return new CommandFailed(EXIT.failed);
+  }
   if (output.json || !remote) return error;
   if (error instanceof HttpStorageError) {
     output.plain(`HTTP Error ${error.status}: ${error.reason}\n${error.body}\n`);

@@ -1,4 +1,5 @@
-import { AbortedError, InvalidArgumentError } from '../errors.ts';
+import { AbortedError, HypervaultError, InvalidArgumentError, OutcomeUnknownError } from '../errors.ts';
+import { isConnectionLoss } from '../internal/sqlstate.ts';
 import type { Cursor, TransactionOptions } from './cursor.ts';
 import type { Datastore } from './datastore.ts';
 import type { RemoveOptions, UpdateOptions } from './entities.ts';
@@ -9,7 +10,7 @@ import { lsnOf, type Replica } from './replica.ts';
 import type { Server } from './server.ts';
 import type { Servers } from './servers.ts';
 import type { Waiting } from './waiting.ts';
-import { WriteToken } from './write-token.ts';
+import { type Lsn, WriteToken } from './write-token.ts';
 
 /**
  * One caller – a user's session, say – whose reads may be answered by standbys, and who always sees what it wrote itself.
@@ -120,13 +121,28 @@ export class Caller {
   }
 
   async #noted<T>(shardId: number, write: Promise<T>): Promise<T> {
-    const result = await write;
-    const servers = this.#servers();
-    const server = servers.of(shardId);
-    // A later place than that of the commit: all the better. When it can't be had, no standby ever will be behind it.
-    const lsn = await lsnOf(server, 'select pg_current_wal_insert_lsn()::text').catch(() => NEVER);
-    this.#token.note(server.name, lsn, servers.map.epoch);
+    let result: T;
+    try {
+      result = await write;
+    } catch (error) {
+      // What failed may have written: a callback before it threw, a write whose reply was lost. Others never got there.
+      if (error instanceof OutcomeUnknownError || isConnectionLoss(error)) this.#note(shardId, NEVER);
+      else if (!(error instanceof HypervaultError)) this.#note(shardId, await this.#endOfLog(shardId));
+      throw error;
+    }
+    this.#note(shardId, await this.#endOfLog(shardId));
     return result;
+  }
+
+  /** A later place than that of the commit: all the better. When it can't be had, no standby ever will be behind it. */
+  #endOfLog(shardId: number): Promise<Lsn> {
+    const server = this.#servers().of(shardId);
+    return lsnOf(server, 'select pg_current_wal_insert_lsn()::text').catch(() => NEVER);
+  }
+
+  #note(shardId: number, lsn: Lsn): void {
+    const servers = this.#servers();
+    this.#token.note(servers.of(shardId).name, lsn, servers.map.epoch);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Client, CustomTypesConfig, QueryArrayConfig, QueryArrayResult, QueryResult, QueryResultRow } from 'pg';
 import PgCursor from 'pg-cursor';
 import { ClosedError, OutcomeUnknownError } from '../errors.ts';
+import { lossOf } from '../internal/client-guard.ts';
 import { quoteIdentifier, quoteLiteral } from '../internal/quote.ts';
 import { throwIfAborted } from '../internal/sleep.ts';
 import { isConnectionLoss } from '../internal/sqlstate.ts';
@@ -123,7 +124,7 @@ export class Cursor {
         if (rows.length < batchSize) return;
       }
     } finally {
-      await cursor.close().catch(() => {});
+      await closeCursor(cursor, this.#client);
       if (wrap) await this.#client.query('rollback').catch(() => {});
     }
   }
@@ -227,4 +228,17 @@ function beginText({ isolation, readOnly }: TransactionOptions): string {
     throw new TypeError(`isolation must be one of ${levels.join(', ')}, not ${JSON.stringify(isolation)}`);
   }
   return `begin${isolation ? ` isolation level ${isolation}` : ''}${readOnly ? ' read only' : ''}`;
+}
+
+/** pg-cursor waits for the server to say that it has closed; a session that is lost, or is lost then, never does. */
+function closeCursor(cursor: PgCursor, client: Client): Promise<void> {
+  if (lossOf(client) !== undefined) return Promise.resolve();
+  return new Promise((resolve) => {
+    const over = (): void => {
+      client.off('end', over);
+      resolve();
+    };
+    client.once('end', over);
+    cursor.close().then(over, over);
+  });
 }

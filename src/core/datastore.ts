@@ -224,7 +224,7 @@ export class Datastore<Database extends object = Record<string, Record<string, u
   ): Table<Database[Name] & object> {
     this.#open();
     const how = { prefix: this.#options.schemaPrefix, by, versionColumn };
-    return new Table(name, new TableShards(this.#servers, name, how), by);
+    return new Table(name, new TableShards(() => this.#servers, name, how), by);
   }
 
   /** One shard with the shape of node-postgres' pool, for Kysely, Drizzle and plain `pg` code. */

@@ -1,3 +1,4 @@
+import type { QueryArrayResult } from 'pg';
 import { InvalidArgumentError } from '../errors.ts';
 import { quoteIdentifier } from '../internal/quote.ts';
 import { throwIfAborted } from '../internal/sleep.ts';
@@ -6,6 +7,7 @@ import { decodeEntity, ENTITY_COLUMNS, RAW_TYPES } from './entity-reads.ts';
 import { encodeHstore } from './hstore.ts';
 import { idRange, Key } from './key.ts';
 import { mergeSorted } from './merge.ts';
+import type { Server } from './server.ts';
 import type { Servers } from './servers.ts';
 
 /** Which entities are read, over many shards. */
@@ -61,10 +63,7 @@ export function scanEntities(
   const sources = shards.map((shardId) =>
     pages(async (after) => {
       throwIfAborted(options.signal, 'scan');
-      const server = servers.of(shardId);
       const table = `${quoteIdentifier(prefixed(shardId))}.entities`;
-      const { hstoreSchema = 'public' } = contains === undefined ? {} : await server.facts();
-      const text = pageText(table, quoteIdentifier(hstoreSchema), descending, contains !== undefined);
       const [low, high] = descending ? [range.low, after ?? range.high] : [after ?? range.low, range.high];
       const values = [
         low.toString(),
@@ -73,7 +72,12 @@ export function scanEntities(
         pageSize,
         ...(contains === undefined ? [] : [contains]),
       ];
-      const { rows } = await gate.run(() => server.run({ text, values, types: RAW_TYPES }, options.signal));
+      const read = async (server: Server): Promise<QueryArrayResult> => {
+        const { hstoreSchema = 'public' } = contains === undefined ? {} : await server.facts();
+        const text = pageText(table, quoteIdentifier(hstoreSchema), descending, contains !== undefined);
+        return server.run({ text, values, types: RAW_TYPES }, options.signal);
+      };
+      const { rows } = await gate.run(() => servers.retryRead(shardId, read));
       return rows.map((row) => decodeEntity(row, { epoch }));
     }, pageSize),
   );

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { ConfigurationError, SchemaError } from '../errors.ts';
+import { isConnectionLoss } from '../internal/sqlstate.ts';
 import { ShardMovedError } from './errors.ts';
 import { checkServer } from './first-contact.ts';
 import type { ReadCall } from './gathered-reads.ts';
@@ -92,6 +93,18 @@ export class Servers implements ServerHost {
         if (!mayHaveMoved(error)) throw error;
         until ||= this.#deadline();
         if ((await this.#elsewhere(server, shardId, error, until)) === undefined) throw error;
+      }
+    }
+  }
+
+  /** Like {@link retryMoved}, and again when the session is lost, for a bounded time. For reads. */
+  async retryRead<T>(shardId: number, read: (server: Server) => Promise<T>): Promise<T> {
+    const until = this.#deadline();
+    for (;;) {
+      try {
+        return await this.retryMoved(shardId, read);
+      } catch (error) {
+        if (!isConnectionLoss(error) || Date.now() > until) throw error;
       }
     }
   }

@@ -20,7 +20,8 @@ interface TableShard {
 
 /** One table of the user's in all shards: its statements, made once for each shard and set of columns. */
 export class TableShards {
-  readonly #servers: Servers;
+  /** Those of now: the datastore may have made its pools again. */
+  readonly #servers: () => Servers;
   readonly #name: string;
   readonly #prefix: string;
   readonly #by: string;
@@ -28,7 +29,7 @@ export class TableShards {
   readonly #shards = new Map<number, TableShard>();
 
   constructor(
-    servers: Servers,
+    servers: () => Servers,
     name: string,
     { prefix, by, versionColumn }: { prefix: string; by: string; versionColumn: string | undefined },
   ) {
@@ -41,16 +42,16 @@ export class TableShards {
 
   /** @throws UnknownShardError */
   server(shardId: number): Server {
-    return this.#servers.of(shardId);
+    return this.#servers().of(shardId);
   }
 
   /** Where a column routes, the number of slots must be known: the first call may have to ask for it. */
   learnRouting(): Promise<void> {
-    return this.#servers.learnRouting();
+    return this.#servers().learnRouting();
   }
 
   shardFor(routingKey: string): number {
-    return shardFor(routingKey, this.#servers.requireRouting());
+    return shardFor(routingKey, this.#servers().requireRouting());
   }
 
   reads(shardId: number): ReadSource {
@@ -91,7 +92,7 @@ export class TableShards {
         shardId,
         table: `${schema}.${this.#name}`,
         nextId: `${schema}.next_id`,
-        types: tableTypes(() => this.#servers.of(shardId).hstoreOid),
+        types: tableTypes(() => this.#servers().of(shardId).hstoreOid),
         by: this.#by === 'id' ? undefined : this.#by,
         versionColumn: this.#versionColumn,
       };

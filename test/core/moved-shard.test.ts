@@ -108,6 +108,15 @@ test('a transaction is run again where the shard lives now', async () => {
   expect(n).toBe(1);
 });
 
+test('a scan follows a shard that moved', async () => {
+  const { db, move } = await movable();
+  await db.put(2, 1, { a: '1' });
+  await move();
+  const found: unknown[] = [];
+  for await (const { body } of db.find({ kind: 1, shards: [2], contains: { a: '1' } })) found.push(body);
+  expect(found).toEqual([{ a: '1' }]);
+});
+
 test("when no newer map is to be had, the error is the caller's own", async () => {
   const { db, databases, refreshes } = await movable();
   await databases[0].query('drop schema shard0003 cascade');

@@ -286,6 +286,8 @@ test('where the keys are: --url on either side, the variable, the configuration'
   const conflict = await direct(['commit-value', 'k', '-m', 'x'], 'again');
   expect(conflict).toMatchObject({ exitCode: 1, stdout: '' });
   expect(conflict.stderr).toMatch(/Concurrent modification: k/);
+  const missing = await direct(['show', 'nothing']);
+  expect(missing).toMatchObject({ exitCode: 1, stdout: '', stderr: expect.stringMatching(/there is no such key/) });
 });
 
 describe('serve', () => {
