@@ -18,8 +18,8 @@ import {
   type PersistentSubscription,
   type ReplayOptions,
 } from './persistent/index.ts';
-import { Publisher, type PublishOptions } from './publish.ts';
-import { isAsyncIterable, publishMany } from './publish-many.ts';
+import { ping } from './ping.ts';
+import { Publisher, type PublishManyOptions, type PublishOptions } from './publish.ts';
 import {
   type GetAllOptions,
   type GetOptions,
@@ -93,13 +93,7 @@ export class EventStore {
   /** Asks every server for a sign of life; the slowest answer, in seconds. */
   async ping({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<number> {
     this.#open();
-    const started = performance.now();
-    const firstOfServer = new Map(this.#shards.ids.map((shardId) => [this.#shards.serverOf(shardId), shardId]));
-    const statement = { text: 'select 1', values: [] };
-    await Promise.all(
-      [...firstOfServer.values()].map((shardId) => this.#shards.query('read', shardId, statement, { signal })),
-    );
-    return (performance.now() - started) / 1_000;
+    return ping(this.#shards, { signal });
   }
 
   /**
@@ -126,24 +120,16 @@ export class EventStore {
   async publish(
     stream: string,
     events: AsyncIterable<NewEvent>,
-    options?: PublishOptions & { readonly signal?: AbortSignal | undefined },
+    options?: PublishManyOptions,
   ): Promise<WriteResult | undefined>;
   async publish(
     stream: string,
     events: readonly NewEvent[] | AsyncIterable<NewEvent>,
-    options: PublishOptions & { readonly signal?: AbortSignal | undefined } = {},
+    options: PublishManyOptions = {},
   ): Promise<WriteResult | undefined> {
     this.#open();
     const shardId = this.#homes.resolve(stream, options);
-    if (Array.isArray(events)) return this.#publisher.append(stream, shardId, events, options);
-    if (!isAsyncIterable(events)) throw new BadRequestError('publish: give a list of events, or an async iterable');
-    return publishMany(events, {
-      maxChunk: this.#shards.options.maxAppendEvents,
-      expected: options.expectedVersion,
-      signal: options.signal,
-      write: (chunk, expectedVersion) =>
-        this.#publisher.append(stream, shardId, chunk, { ...options, expectedVersion }),
-    });
+    return this.#publisher.publish(stream, shardId, events, options);
   }
 
   /** One event. @throws StreamNotFoundError, StreamDeletedError, EventNotFoundError */

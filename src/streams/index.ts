@@ -43,7 +43,7 @@ export {
   type ReplayOptions,
 } from './persistent/index.ts';
 export { Position } from './position.ts';
-export type { PublishOptions } from './publish.ts';
+export type { PublishManyOptions, PublishOptions } from './publish.ts';
 export type {
   GetAllOptions,
   GetOptions,

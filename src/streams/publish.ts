@@ -7,6 +7,7 @@ import { type ExpectedVersion, expectedCode } from './expected-version.ts';
 import { explained } from './failure.ts';
 import type { LiveShards } from './live-shards.ts';
 import { type EncodedEvent, encodeEvent, NewEvent } from './new-event.ts';
+import { isAsyncIterable, publishMany } from './publish-many.ts';
 import type { Shards } from './shards.ts';
 
 /** What an append may be asked for. */
@@ -21,6 +22,11 @@ export interface PublishOptions {
   readonly correlationId?: string | undefined;
 }
 
+/** What writing from an async iterable may be told. */
+export interface PublishManyOptions extends PublishOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Writes to streams. */
 export class Publisher {
   readonly #shards: Shards;
@@ -30,6 +36,23 @@ export class Publisher {
   constructor(shards: Shards, live: LiveShards) {
     this.#shards = shards;
     this.#live = live;
+  }
+
+  /** Appends a list, all or none, or what an async iterable gives, chunk by chunk. */
+  async publish(
+    stream: string,
+    shardId: number,
+    events: readonly NewEvent[] | AsyncIterable<NewEvent>,
+    options: PublishManyOptions,
+  ): Promise<WriteResult | undefined> {
+    if (Array.isArray(events)) return this.append(stream, shardId, events, options);
+    if (!isAsyncIterable(events)) throw new BadRequestError('publish: give a list of events, or an async iterable');
+    return publishMany(events, {
+      maxChunk: this.#shards.options.maxAppendEvents,
+      expected: options.expectedVersion,
+      signal: options.signal,
+      write: (chunk, expectedVersion) => this.append(stream, shardId, chunk, { ...options, expectedVersion }),
+    });
   }
 
   /** Appends events to one stream, all or none. */

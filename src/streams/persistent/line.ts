@@ -63,6 +63,13 @@ export class Line {
     dealer.ready(ready, first);
   }
 
+  /** Takes back events that were not dealt out yet. */
+  withdraw(of: (delivery: Delivery) => boolean): Delivery[] {
+    const withdrawn = this.#parts.dealer.withdraw(of);
+    this.#parts.ahead.withdrawn(withdrawn.length);
+    return withdrawn;
+  }
+
   /** An earlier event of its stream waits for another try: this one waits behind it. */
   keepBehind(delivery: Delivery): void {
     const { attempts, key, slice } = delivery;

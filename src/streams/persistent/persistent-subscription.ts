@@ -1,28 +1,12 @@
 import type { Cursor, Datastore } from '../../core/index.ts';
-import { BadRequestError, ForeignEventError } from '../errors.ts';
+import { ForeignEventError } from '../errors.ts';
 import { RecordedEvent } from '../recorded-event.ts';
 import type { Dealer } from './dealer.ts';
 import { Dealing } from './dealing.ts';
 import type { Delivery } from './delivery.ts';
 import { leaseLost, settleInTransaction } from './exactly-once.ts';
+import { checkNack, type NackAction, type NackOptions, refuse, tryAgain } from './nack.ts';
 import type { ShardConsumer } from './shard-consumer.ts';
-
-/**
- * What to do with an event that could not be worked off.
- *
- * - `retry`: try it again, at most `maxRetryCount` times, then park it
- * - `park`: put it aside for people
- * - `skip`: be done with it
- * - `stop`: give it back uncounted, and close this subscription
- */
-export type NackAction = 'retry' | 'park' | 'skip' | 'stop';
-
-export interface NackOptions {
-  /** retry: not before so long. @default the group's retryDelayMs */
-  readonly delayMs?: number | undefined;
-  /** Kept with the event, for people. */
-  readonly reason?: string | undefined;
-}
 
 export interface PersistentSubscriptionFacts {
   readonly name: string;
@@ -70,7 +54,9 @@ export class PersistentSubscription {
     this.name = facts.name;
     this.source = facts.source;
     this.maxInFlight = facts.maxInFlight;
-    this.#dealing = new Dealing(facts.maxInFlight, (delivery) => this.#overdue(delivery));
+    this.#dealing = new Dealing(facts.maxInFlight, (delivery) =>
+      tryAgain(delivery, undefined, `not settled within ${delivery.owner.settings.timeoutMs} ms`),
+    );
   }
 
   /** The events: each one once it may be dealt out. Ends when the subscription is closed; throws when it is dropped. */
@@ -130,13 +116,7 @@ export class PersistentSubscription {
    * @throws ForeignEventError
    */
   async nack(event: RecordedEvent, action: NackAction = 'retry', options: NackOptions = {}): Promise<boolean> {
-    const { delayMs, reason } = options;
-    if (!['retry', 'park', 'skip', 'stop'].includes(action)) {
-      throw new BadRequestError(`nack: the action is 'retry', 'park', 'skip' or 'stop', not ${JSON.stringify(action)}`);
-    }
-    if (delayMs !== undefined && (!Number.isFinite(delayMs) || delayMs < 0)) {
-      throw new BadRequestError(`nack: delayMs must be a number of milliseconds, not ${String(delayMs)}`);
-    }
+    checkNack(action, options);
     if (action === 'stop') {
       const mine = this.#delivery(event).state === 'handed';
       await this.close();
@@ -144,10 +124,7 @@ export class PersistentSubscription {
     }
     const delivery = this.#take(event);
     if (delivery === undefined) return false;
-    if (action === 'skip') delivery.owner.settled(delivery);
-    else if (action === 'park')
-      delivery.owner.park(delivery, delivery.attempts + 1, reason ?? 'parked by its consumer');
-    else this.#retry(delivery, delayMs, reason ?? 'not acknowledged by its consumer');
+    refuse(delivery, action, options);
     this.#dealing.drop(delivery);
     return true;
   }
@@ -219,17 +196,6 @@ export class PersistentSubscription {
     const until = Date.now() + this.#facts.closeTimeoutMs;
     await Promise.all(this.#consumers.map((consumer) => consumer.close(until)));
     this.#facts.onEnd(this);
-  }
-
-  #overdue(delivery: Delivery): void {
-    this.#retry(delivery, undefined, `not settled within ${delivery.owner.settings.timeoutMs} ms`);
-  }
-
-  #retry(delivery: Delivery, delayMs: number | undefined, reason: string): void {
-    const { maxRetryCount, retryDelayMs } = delivery.owner.settings;
-    const attempts = delivery.attempts + 1;
-    if (attempts > maxRetryCount) delivery.owner.park(delivery, attempts, reason);
-    else delivery.owner.retry(delivery, attempts, Math.round(delayMs ?? retryDelayMs), reason);
   }
 
   /** The delivery, when it is in hand. */
