@@ -48,12 +48,13 @@ export class Line {
 
   /** Puts events in line to be dealt out; parks what was tried too often, keeps back what must wait. */
   async add(deliveries: readonly Delivery[], first: boolean): Promise<void> {
-    const { isOrdered, retries, ahead, dealer } = this.#parts;
+    const { isOrdered, retries, settlements, ahead, dealer } = this.#parts;
     const ready: Delivery[] = [];
     for (const delivery of await this.#resolved(deliveries)) {
       const { slice, attempts, key } = delivery;
       if (slice?.lost) continue;
       slice?.add(delivery);
+      if (slice !== undefined && slice.careful > 0) settlements.hurry();
       if (attempts > this.#owner.settings.maxRetryCount)
         this.#owner.park(delivery, attempts, 'its consumers died of it, or it was tried too often');
       else if (slice !== undefined && isOrdered && retries.blocked.has(key)) this.keepBehind(delivery);

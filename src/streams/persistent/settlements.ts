@@ -45,6 +45,7 @@ export class Settlements {
   #timer: NodeJS.Timeout | undefined;
   #rest: NodeJS.Timeout | undefined;
   #planned = false;
+  #stopped = false;
 
   constructor(
     sql: GroupSql,
@@ -114,11 +115,15 @@ export class Settlements {
     await this.#writing;
   }
 
+  /** From here on only {@link flush} writes. */
   stop(): void {
-    clearTimeout(this.#timer);
-    clearTimeout(this.#rest);
-    this.#timer = undefined;
-    this.#rest = undefined;
+    this.#stopped = true;
+    this.#clear();
+  }
+
+  /** With care an event is dealt out once the position before it is written down. */
+  hurry(): void {
+    this.#plan();
   }
 
   #plan(): void {
@@ -131,16 +136,15 @@ export class Settlements {
   }
 
   #later(): void {
-    if (this.#timer !== undefined || this.#writing !== undefined) return;
+    if (this.#timer !== undefined || this.#writing !== undefined || this.#stopped) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#start();
-      // A slice in which nothing happens had to wait: look again.
-      if (this.#writing === undefined && this.#behind()) this.#later();
     }, this.#settings().checkpointAfterMs);
   }
 
   #pause(tookMs: number): void {
+    if (this.#stopped) return;
     this.#rest = setTimeout(
       () => {
         this.#rest = undefined;
@@ -151,14 +155,21 @@ export class Settlements {
     );
   }
 
-  #behind(): boolean {
-    for (const slice of this.#slices()) if (slice.settledTo(true) > slice.savedTo) return true;
-    return false;
+  /** Slices in which nothing happens had to wait; nothing else may ever come that has their positions written. */
+  #followUp(): void {
+    for (const slice of this.#slices()) if (slice.settledTo(true) > slice.savedTo) return this.#later();
+  }
+
+  #clear(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#rest);
+    this.#timer = undefined;
+    this.#rest = undefined;
   }
 
   #start(): void {
     if (this.#writing !== undefined) return;
-    this.stop();
+    this.#clear();
     const retries = this.#retries.filter(isAlive);
     const parks = this.#parks.filter(isAlive);
     const finished = this.#finished;
@@ -171,7 +182,7 @@ export class Settlements {
       const moved = position > slice.savedTo && (slice.touched || started - slice.savedAt > IDLE_SAVE_MS);
       if (moved || named) slices.push({ slice: slice.slice, term: slice.term, position });
     }
-    if (slices.length + retries.length + parks.length + finished.length + count === 0) return;
+    if (slices.length + retries.length + parks.length + finished.length + count === 0) return this.#followUp();
     this.#retries = [];
     this.#parks = [];
     this.#finished = [];
@@ -189,8 +200,9 @@ export class Settlements {
         for (const [delivery] of [...retries, ...parks]) if (delivery.state === 'leaving') delivery.state = 'done';
         for (const delivery of finished) delivery.state = 'done';
         this.#onWritten({ settlement, finished, lost });
-        if (this.idle) this.#pause(performance.now() - started);
-        else this.#plan();
+        if (!this.idle) return this.#plan();
+        this.#pause(performance.now() - started);
+        this.#followUp();
       },
       (error: unknown) => {
         this.#writing = undefined;
