@@ -204,7 +204,7 @@ export class Datastore<Database extends object = Record<string, Record<string, u
   async reserveKeys(shardId: number, count: number, { signal }: Waiting = {}): Promise<Key[]> {
     this.#open();
     const reserve = (server: Server): Promise<bigint[]> => server.entities.reserveIds(shardId, count, signal);
-    const ids = await this.#servers.retryMoved(shardId, reserve);
+    const ids = await this.#servers.moved.retry(shardId, reserve);
     return ids.map((id) => new Key(id, { epoch: this.#options.epoch }));
   }
 

@@ -77,7 +77,7 @@ export function scanEntities(
         const text = pageText(table, quoteIdentifier(hstoreSchema), descending, contains !== undefined);
         return server.run({ text, values, types: RAW_TYPES }, options.signal);
       };
-      const { rows } = await gate.run(() => servers.retryRead(shardId, read));
+      const { rows } = await gate.run(() => servers.moved.retryRead(shardId, read));
       return rows.map((row) => decodeEntity(row, { epoch }));
     }, pageSize),
   );

@@ -63,7 +63,7 @@ export async function fanOut<T>(
         try {
           results.set(shardId, await onShard(server, shardId, work, stop.signal));
         } catch (raw) {
-          const error = await servers.explain(shardId, epoch, raw);
+          const error = await servers.moved.explain(shardId, epoch, raw);
           failures.push({ shardId, error });
           if (onError === 'throw' && !stop.signal.aborted) stop.abort(error);
         }

@@ -4,6 +4,7 @@ import { isConnectionLoss, SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts'
 import type { Gatherer, Gathering } from './gatherer.ts';
 import type { Lane, LaneStatement } from './lane.ts';
 import { isFence, mayHaveMoved } from './moved-shard.ts';
+import { type Part, partsOf } from './write-parts.ts';
 
 /** A statement that carries one call, or several of one kind for one table and shard. */
 export interface WriteStatement {
@@ -53,11 +54,6 @@ const LOCK_TIMEOUT = "begin; set local lock_timeout = '100ms'";
 const AGAIN = new Set<string | undefined>([SQLSTATE.serializationFailure, SQLSTATE.deadlockDetected]);
 /** The server ended the session on purpose: what it had not answered yet it did not commit. */
 const ENDED = new Set<string | undefined>([SQLSTATE.adminShutdown, SQLSTATE.crashShutdown, SQLSTATE.cannotConnectNow]);
-
-interface Part {
-  readonly source: WriteSource;
-  readonly calls: WriteCall[];
-}
 
 type Reply = { readonly error: unknown; readonly result?: undefined } | { readonly result: QueryArrayResult };
 
@@ -214,41 +210,4 @@ function exchange(lane: Lane, statements: readonly Omit<LaneStatement, 'done'>[]
       })),
     );
   });
-}
-
-/** Calls of one source share statements; shards ascend, and rows inside them. */
-function partsOf(calls: readonly WriteCall[]): Part[] {
-  const bySource = new Map<WriteSource, WriteCall[]>();
-  for (const call of calls) {
-    const group = bySource.get(call.source);
-    if (group === undefined) bySource.set(call.source, [call]);
-    else group.push(call);
-  }
-  const parts: Part[] = [];
-  for (const [source, group] of bySource) {
-    if (source.maxCalls === 1) {
-      group.sort((a, b) => (a.order < b.order ? -1 : a.order > b.order ? 1 : 0));
-      for (const call of group) parts.push({ source, calls: [call] });
-      continue;
-    }
-    const [first, twice] = firstOfEachId(group);
-    for (let i = 0; i < first.length; i += source.maxCalls) {
-      parts.push({ source, calls: first.slice(i, i + source.maxCalls) });
-    }
-    for (const call of twice) parts.push({ source, calls: [call] });
-  }
-  return parts.sort((a, b) => a.source.shardId - b.source.shardId);
-}
-
-/** One statement can't see its own rows: a second write of one id travels in a statement of its own, behind the first. */
-function firstOfEachId(calls: readonly WriteCall[]): [WriteCall[], WriteCall[]] {
-  const seen = new Set<string>();
-  const first: WriteCall[] = [];
-  const twice: WriteCall[] = [];
-  for (const call of calls) {
-    if (call.order === '' || !seen.has(call.order)) first.push(call);
-    else twice.push(call);
-    seen.add(call.order);
-  }
-  return [first, twice];
 }

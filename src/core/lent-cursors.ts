@@ -37,7 +37,7 @@ export class LentCursors {
     try {
       return await fn(cursor);
     } catch (error) {
-      throw await servers.explain(shardId, epoch, error);
+      throw await servers.moved.explain(shardId, epoch, error);
     } finally {
       if (this.#lent.has(cursor)) await this.takeBack(cursor, { broken: false });
     }

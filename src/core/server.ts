@@ -9,9 +9,9 @@ import { QueueFullError } from './errors.ts';
 import { GatheredReads, type ReadCall, type ReadSource } from './gathered-reads.ts';
 import { GatheredWrites, type WriteCall, type WriteStatement } from './gathered-writes.ts';
 import { Gatherer } from './gatherer.ts';
-import type { Lane } from './lane.ts';
 import { LaneHolder } from './lane-holder.ts';
 import { type LaneKind, LaneWatch } from './lane-watch.ts';
+import type { MovedCalls } from './moved-calls.ts';
 import { Observer } from './observe.ts';
 import type { ResolvedDatastoreOptions } from './options.ts';
 import { PendingRead } from './pending-read.ts';
@@ -23,13 +23,8 @@ import type { ShardServer } from './shard-map.ts';
 export interface ServerHost {
   /** Checks the server the first time a session with it is opened. */
   contact(server: Server, client: Client): Promise<void>;
-  /**
-   * Calls of one shard met an error that may mean that it has moved: send them where it lives now, or fail them.
-   *
-   * @param lane - the session that met the error, which can be asked
-   */
-  movedReads(server: Server, calls: readonly ReadCall[], error: unknown, lane: Lane): void;
-  movedWrites(server: Server, calls: readonly WriteCall[], error: unknown, lane: Lane | undefined): void;
+  /** Calls of one shard that met an error that may mean it has moved are sent where it lives now, or failed. */
+  readonly moved: Pick<MovedCalls, 'reads' | 'writes'>;
 }
 
 /**
@@ -97,13 +92,13 @@ export class Server {
       retryMs,
       lost,
       isSlow: (shardId) => this.#watch.isSlow(shardId),
-      moved: (calls, error, lane) => host.movedReads(this, calls, error, lane),
+      moved: (calls, error, lane) => host.moved.reads(this, calls, error, lane),
     });
     this.#writes = new GatheredWrites({
       server: name,
       retryMs,
       lost,
-      moved: (calls, error, lane) => host.movedWrites(this, calls, error, lane),
+      moved: (calls, error, lane) => host.moved.writes(this, calls, error, lane),
       alone: (statement) => this.run(statement),
     });
     this.#reads.use(this.#gatherer(this.#reads, 'shared'), this.#gatherer(this.#reads, 'apart'));

@@ -1,12 +1,7 @@
 import type { Client } from 'pg';
 import { ConfigurationError, SchemaError } from '../errors.ts';
-import { isConnectionLoss } from '../internal/sqlstate.ts';
-import { ShardMovedError } from './errors.ts';
 import { checkServer } from './first-contact.ts';
-import type { ReadCall } from './gathered-reads.ts';
-import type { WriteCall } from './gathered-writes.ts';
-import type { Lane } from './lane.ts';
-import { type Fence, fenceOf, MapFollower, mayBeFenced, mayHaveMoved, OWNER_OF } from './moved-shard.ts';
+import { MovedCalls, type ServerDirectory } from './moved-calls.ts';
 import type { ResolvedDatastoreOptions } from './options.ts';
 import { Replica } from './replica.ts';
 import { checkRoutingSettings, type RoutingSettings } from './routing.ts';
@@ -23,15 +18,15 @@ const ASKED_FOR_ROUTING = 3;
 
 /**
  * The servers of the shard map, at run time: made when the map names them, closed when it no longer does.
- * A call that finds its shard gone asks for the newest map and is sent again only if that map is newer.
  */
-export class Servers implements ServerHost {
+export class Servers implements ServerHost, ServerDirectory {
+  /** Calls that find their shard gone. */
+  readonly moved: MovedCalls;
   readonly #source: ShardMapSource;
   readonly #options: ResolvedDatastoreOptions;
   readonly #servers = new Map<string, Server>();
   readonly #unsubscribe: readonly ((() => void) | undefined)[];
   readonly #replicas = new Map<string, Replica>();
-  readonly #follower: MapFollower;
   /** Since when the newest map is known here (`performance.now()`). */
   #mapSince = 0;
   #routing: RoutingSettings | undefined;
@@ -39,7 +34,7 @@ export class Servers implements ServerHost {
   constructor(source: ShardMapSource, options: ResolvedDatastoreOptions) {
     this.#source = source;
     this.#options = options;
-    this.#follower = new MapFollower(source);
+    this.moved = new MovedCalls(this, source, options.poolBlockTimeoutMs);
     if (options.slots !== undefined && options.firstShard !== undefined) {
       this.#routing = checkRoutingSettings({ slots: options.slots, firstShard: options.firstShard });
     }
@@ -73,6 +68,10 @@ export class Servers implements ServerHost {
     return this.#servers.get(this.#source.current.serverOf(shardId).name)!;
   }
 
+  named(name: string): Server | undefined {
+    return this.#servers.get(name);
+  }
+
   /** The standby that may answer a read of somebody who wrote what the token says; `undefined` to ask the primary. */
   replicaFor(shardId: number, token: WriteToken): Replica | undefined {
     const { name } = this.#source.current.serverOf(shardId);
@@ -81,75 +80,6 @@ export class Servers implements ServerHost {
     // on its standby a little later than on itself.
     if (replica === undefined || token.epoch > this.map.epoch) return undefined;
     return replica.mayAnswer(this.#mapSince, token.behind(name)) ? replica : undefined;
-  }
-
-  /** Runs `work` on the shard's server, and again when the shard turns out to have moved. For work that is repeatable. */
-  async retryMoved<T>(shardId: number, work: (server: Server) => Promise<T>): Promise<T> {
-    for (let until = 0; ; ) {
-      const server = this.of(shardId);
-      try {
-        return await work(server);
-      } catch (error) {
-        if (!mayHaveMoved(error)) throw error;
-        until ||= this.#deadline();
-        if ((await this.#elsewhere(server, shardId, error, until)) === undefined) throw error;
-      }
-    }
-  }
-
-  /** Like {@link retryMoved}, and again when the session is lost, for a bounded time. For reads. */
-  async retryRead<T>(shardId: number, read: (server: Server) => Promise<T>): Promise<T> {
-    const until = this.#deadline();
-    for (;;) {
-      try {
-        return await this.retryMoved(shardId, read);
-      } catch (error) {
-        if (!isConnectionLoss(error) || Date.now() > until) throw error;
-      }
-    }
-  }
-
-  /** What a callback's error means: {@link ShardMovedError} when the shard lives elsewhere by a newer map. */
-  async explain(shardId: number, epoch: bigint, error: unknown): Promise<unknown> {
-    if (!mayHaveMoved(error)) return error;
-    const server = this.of(shardId);
-    const fence = await this.#fenceOf(server, shardId, error);
-    const moved = fence
-      ? await this.#follower.behindFence(server.name, shardId, fence, this.#deadline())
-      : (await this.#follower.refresh()).epoch > epoch;
-    if (!moved) return error;
-    return new ShardMovedError(shardId, this.map.serverOf(shardId).name, { cause: error });
-  }
-
-  movedReads(server: Server, calls: readonly ReadCall[], error: unknown, lane: Lane): void {
-    this.#resend(server, calls, error, lane, (now, call) => now.takeRead(call));
-  }
-
-  movedWrites(server: Server, calls: readonly WriteCall[], error: unknown, lane: Lane | undefined): void {
-    this.#resend(server, calls, error, lane, (now, call) => now.takeWrite(call));
-  }
-
-  /** Calls of one shard, together: the server and the map are asked once for all of them. */
-  #resend<Call extends ReadCall | WriteCall>(
-    server: Server,
-    calls: readonly Call[],
-    error: unknown,
-    lane: Lane | undefined,
-    take: (now: Server, call: Call) => void,
-  ): void {
-    for (const call of calls) call.retryUntil ||= this.#deadline();
-    const until = Math.max(...calls.map(({ retryUntil }) => retryUntil));
-    this.#elsewhere(server, calls[0]!.source.shardId, error, until, lane).then(
-      (now) => {
-        for (const call of calls) {
-          if (now === undefined) call.fail(error);
-          else take(now, call);
-        }
-      },
-      (failure: unknown) => {
-        for (const call of calls) call.fail(failure);
-      },
-    );
   }
 
   async contact(server: Server, client: Client): Promise<void> {
@@ -168,48 +98,6 @@ export class Servers implements ServerHost {
   async close(deadlineMs: number): Promise<void> {
     for (const unsubscribe of this.#unsubscribe) unsubscribe?.();
     await Promise.all([...this.all, ...this.standbys].map((server) => server.close(deadlineMs)));
-  }
-
-  /** The server to send a call to that `server` turned away, or `undefined` when its error is the caller's own. */
-  async #elsewhere(
-    server: Server,
-    shardId: number,
-    error: unknown,
-    until: number,
-    lane?: Lane,
-  ): Promise<Server | undefined> {
-    const before = this.map;
-    const known = before.has(shardId) ? this.of(shardId) : undefined;
-    if (known !== undefined && known !== server) return known; // the map moved on while the call was under way
-    const fence = await this.#fenceOf(server, shardId, error, lane);
-    // The first session with the new server is opened while the map is waited for.
-    if (fence?.server !== undefined)
-      this.#servers
-        .get(fence.server)
-        ?.facts()
-        .catch(() => {});
-    const moved = fence
-      ? await this.#follower.behindFence(server.name, shardId, fence, until)
-      : (await this.#follower.refresh()).epoch > before.epoch;
-    return moved ? this.of(shardId) : undefined;
-  }
-
-  /** The fence behind an error. A right or a sequence may have ended with the shard's stay here: its owner row tells. */
-  async #fenceOf(server: Server, shardId: number, error: unknown, lane?: Lane): Promise<Fence | undefined> {
-    if (!mayBeFenced(error) || this.map.epoch === 0n) return fenceOf(error);
-    try {
-      const question = { shardId, text: OWNER_OF, values: [shardId] };
-      // A session that is at hand: everybody waits, and another one may have to be opened first.
-      const rows = lane?.usable ? await lane.ask(question) : (await server.run(question)).rows;
-      const [owner, epoch] = (rows[0] ?? []) as (string | null)[];
-      return owner && owner !== server.name ? { server: owner, epoch: BigInt(epoch ?? 0) } : undefined;
-    } catch {
-      return undefined; // an installation without the cluster module
-    }
-  }
-
-  #deadline(): number {
-    return Date.now() + this.#options.poolBlockTimeoutMs;
   }
 
   #follow(map: ShardMap): void {

@@ -179,7 +179,7 @@ test('the wrapper is inlined, and only what catches up has the rights of its own
   const plan = await db.query(`explain (verbose, costs off) select ${NEXT_ID}`);
   expect(JSON.stringify(plan.rows)).toContain("hypervault.next_id('shard0005.table_id_seq'::regclass, 5)");
   const definers = await db.query(
-    `select proname from pg_proc where prosecdef and pronamespace::regnamespace::text in ('hypervault', 'shard0005')`,
+    `select proname from pg_proc where prosecdef and proname like 'next\\_id%' and pronamespace::regnamespace::text in ('hypervault', 'shard0005')`,
   );
   expect(definers.rows).toEqual([{ proname: 'next_id_behind' }]);
 });
