@@ -10,6 +10,7 @@
  * ├─ MigrationsFailedError   migrations failed on some shards; `failures` lists them, the others are done
  * ├─ LookupTakenError        another row has this unique value; `key` names it
  * ├─ AtomicWriteUndoneError  an atomic write over several shards certainly did not happen
+ * ├─ AtomicPartLostError     an atomic write is decided, and a failover has lost its part on some shards
  * ├─ MovesFailedError        some moves of a plan failed; `failures` lists them, the others are done
  * └─ Move…Error              see move/errors.ts
  * ```
@@ -128,5 +129,28 @@ export class AtomicWriteUndoneError extends HypervaultError {
       cause,
       retryable: true,
     });
+  }
+}
+
+/**
+ * An atomic write is decided and kept on its other shards, but the servers of these were promoted meanwhile, and their
+ * standbys had not got its part: only a synchronous standby rules that out. The decision stays for `hypervault janitor`.
+ */
+export class AtomicPartLostError extends HypervaultError {
+  /** Of the write: the key of its decision. */
+  readonly id: string;
+  /** The shard that has the decision. */
+  readonly coordinator: number;
+  /** The shards that lack their part. */
+  readonly shards: readonly number[];
+
+  constructor(id: string, coordinator: number, shards: readonly number[]) {
+    super(
+      'ATOMIC_PART_LOST',
+      `the atomic write ${id} is done, but a failover has lost its part on shard ${shards.join(' and ')}: write it there again, then remove the decision from shard ${coordinator}`,
+    );
+    this.id = id;
+    this.coordinator = coordinator;
+    this.shards = shards;
   }
 }

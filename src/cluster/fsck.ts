@@ -1,6 +1,7 @@
 import type { ConnectionSettings } from '../core/index.ts';
 import { parseShardRanges, shardsOf } from '../core/index.ts';
 import { describePrepared } from './atomic/in-doubt.ts';
+import { lostParts, readOldDecisions } from './atomic/lost-parts.ts';
 import { type PartProblem, partProblems } from './atomic/part-problems.ts';
 import { type PreparedOnServer, readPrepared } from './atomic/prepared.ts';
 import type { MapDocument } from './map-document.ts';
@@ -48,10 +49,12 @@ export async function fsck(
 ): Promise<FsckResult> {
   const read = await askServers(
     servers,
-    async (client, server) => ({
-      owners: (await ownersOn(client, server)) ?? [],
-      prepared: await readPrepared(client),
-    }),
+    async (client, server) => {
+      const owners = (await ownersOn(client, server)) ?? [];
+      const own = owners.filter(isOwner).map(({ shardId }) => shardId);
+      const decisions = await readOldDecisions(client, own, { schemaPrefix, afterMs: partsAfterMs });
+      return { owners, decisions, prepared: await readPrepared(client) };
+    },
     { signal },
   );
   const problems: (MapProblem | PartProblem)[] = [];
@@ -70,6 +73,8 @@ export async function fsck(
   const serverOf = (shardId: number): string | undefined => mapped.get(shardId);
   const parts = await describePrepared(prepared, { serverOf, servers, schemaPrefix, signal });
   problems.push(...partProblems(parts, serverOf, partsAfterMs));
+  const decisions = read.flatMap(({ answer }) => answer?.decisions ?? []);
+  problems.push(...lostParts(decisions, serverOf, prepared));
   return { problems, shards: new Set(found.map(({ shardId }) => shardId)).size, servers: read.length };
 }
 

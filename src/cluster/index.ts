@@ -19,6 +19,7 @@ export type { Prepared } from './atomic/prepared.ts';
 export type { InDoubt } from './atomic/recover.ts';
 export { connectionBudget, type ServerBudget } from './connection-budget.ts';
 export {
+  AtomicPartLostError,
   AtomicWriteUndoneError,
   LookupTakenError,
   MapConflictError,

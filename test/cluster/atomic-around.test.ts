@@ -1,7 +1,7 @@
 // Atomic writes where servers are reached or kept otherwise: through a pooler, on the oldest Postgres, over a failover.
 import { existsSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
-import { type AtomicOptions, atomicJanitor, atomicWrites, moveShards } from '../../src/cluster/index.ts';
+import { type AtomicOptions, atomicJanitor, atomicWrites, fsck, moveShards } from '../../src/cluster/index.ts';
 import { type ConnectionEntry, Datastore, type DatastoreOptions, install } from '../../src/core/index.ts';
 import { leaveWrite } from '../support/left-write.ts';
 import { databaseOf, movableCluster } from '../support/movable-cluster.ts';
@@ -192,4 +192,60 @@ test('a part that its standby has got outlives a failover, and is ended as its d
   );
   expect(await counts(db, [1, 2, 30, 31])).toEqual([1, 0, 1, 0]);
   await expectNothingLeft(db, [1, 2, 30, 31]);
+});
+
+test('a part that its standby had not got is lost in a failover: told to the writer, and kept in mind', {
+  timeout: 90_000,
+}, async () => {
+  const pair = await serverPair({ settings: ROOM });
+  const [other] = (await ownServers({ servers: 1, settings: ROOM })).servers;
+  const connections = [
+    { ...other!.connection, name: 'a', shards: '1-3' },
+    { hosts: pair.hosts, ...pair.login, name: 'b', shards: '30-32' },
+  ];
+  await install(connections, { modules: ['core', 'cluster'] });
+  const db = datastore(connections);
+  await databaseOf(other!.connection).query(`select hypervault.claim('shard0001', 'a', 1)`);
+  await pair.caughtUp();
+  // From here on the standby gets nothing.
+  const standby = databaseOf(pair.standby.connection);
+  await standby.query(`alter system set primary_conninfo to ''`);
+  await standby.query('select pg_reload_conf()');
+  await waitFor(async () => (await pair.query('select from pg_stat_replication')).length === 0, {
+    what: 'the standby to be alone',
+  });
+  const { atomic, write } = await writer(db, {
+    onStep: async (step) => {
+      if (step !== 'decided') return;
+      await pair.primary.kill();
+      await pair.promote();
+    },
+  });
+  const lost = await rejection(write([1, 30, 2]));
+  expect(lost).toMatchObject({ code: 'ATOMIC_PART_LOST', retryable: false, coordinator: 1, shards: [30] });
+  expect(await counts(db, [1, 2, 30])).toEqual([1, 1, 0]);
+  // The decision stays until somebody has mended it, and says which shard lacks what.
+  expect(await atomic.recover({ afterMs: 0 })).toEqual([]);
+  expect(await atomic.sweep({ afterMs: 0 })).toBe(0);
+  for (const remove of [false, true]) {
+    expect(await atomicJanitor(db, { sweepAfterMs: 0, remove })).toMatchObject([
+      {
+        kind: 'decisions',
+        server: 'a',
+        removed: false,
+        failed: true,
+        kept: /lost its part on shard 30: .*delete from shard0001/,
+      },
+    ]);
+  }
+  const named = { a: connections[0]!, b: connections[1]! };
+  const document = { epoch: 1n, servers: { a: '1-3', b: '30-32' } };
+  const parts = async () =>
+    (await fsck(document, named, { partsAfterMs: 0 })).problems.filter(({ kind }) => kind.startsWith('part'));
+  expect(await parts()).toMatchObject([
+    { kind: 'part-lost', shardId: 30, server: 'b', message: /b was promoted while .*part on shard 30/ },
+  ]);
+  await db.withCursor(1, (cursor) => cursor.query('delete from hv_decision'));
+  expect(await parts()).toEqual([]);
+  expect(await atomicJanitor(db, { sweepAfterMs: 0 })).toEqual([]);
 });

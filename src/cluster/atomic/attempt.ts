@@ -2,8 +2,16 @@ import { randomUUID } from 'node:crypto';
 import type { Cursor, Datastore } from '../../core/index.ts';
 import { InvalidArgumentError, OutcomeUnknownError } from '../../errors.ts';
 import { throwIfAborted } from '../../internal/sleep.ts';
-import { AtomicWriteUndoneError } from '../errors.ts';
-import { askDecision, forgetDecision, removeDecision, writeDecision } from './decision.ts';
+import { AtomicPartLostError, AtomicWriteUndoneError } from '../errors.ts';
+import {
+  askDecision,
+  forgetDecision,
+  type PartPlace,
+  removeDecision,
+  strikeParts,
+  TIMELINE,
+  writeDecision,
+} from './decision.ts';
 import { endPart } from './end-part.ts';
 import type { AtomicStep, ResolvedAtomicOptions } from './options.ts';
 import { partName } from './part-name.ts';
@@ -50,27 +58,28 @@ export class Attempt<T> {
   /** The coordinator's transaction around those of the others, each of which is prepared when its inner ones are. */
   async #transactions(cursors: readonly Cursor[]): Promise<void> {
     const { signal } = this.#options;
+    const [first] = cursors as [Cursor];
+    const places = new Map<number, PartPlace>();
     const inner = async (place: number): Promise<void> => {
       const cursor = cursors[place];
       if (cursor === undefined) {
+        await writeDecision(first, this.id, places);
+        await this.#step('begun', this.coordinator);
         this.#result = await this.#work(cursors);
         await this.#step('worked', this.coordinator);
         return;
       }
       const { shardId } = cursor;
       await cursor.prepared(this.#partOf(shardId), async () => {
-        await this.#enter(cursor);
+        places.set(shardId, await this.#enter(cursor));
         await inner(place + 1);
         throwIfAborted(signal, 'an atomic write');
         this.#prepared.push(shardId);
       });
       await this.#step('prepared', shardId);
     };
-    const [first] = cursors as [Cursor];
     await first.transaction(async () => {
       await this.#enter(first);
-      await writeDecision(first, this.id, this.#others);
-      await this.#step('begun', this.coordinator);
       await inner(1);
       const client = await first.rawClient();
       if (client.getTransactionStatus() === 'I') {
@@ -82,14 +91,13 @@ export class Attempt<T> {
     });
   }
 
-  async #enter(cursor: Cursor): Promise<void> {
+  async #enter(cursor: Cursor): Promise<PartPlace> {
     const { lockTimeoutMs, idleTimeoutMs } = this.#options;
-    await cursor.query('select hypervault.atomic_enter($1, $2, $3, $4)', [
-      cursor.schema,
-      cursor.shardId,
-      lockTimeoutMs,
-      idleTimeoutMs,
-    ]);
+    const { rows } = await cursor.query<{ timeline: number }>(
+      `select hypervault.atomic_enter($1, $2, $3, $4), ${TIMELINE} as timeline`,
+      [cursor.schema, cursor.shardId, lockTimeoutMs, idleTimeoutMs],
+    );
+    return { server: this.#db.map.serverOf(cursor.shardId).name, timeline: rows[0]!.timeline };
   }
 
   /** Returns when the write is done all the same; else undoes what may be prepared, and throws. */
@@ -116,7 +124,7 @@ export class Attempt<T> {
     throw failure;
   }
 
-  /** It is decided: nothing from here on may fail the caller. */
+  /** It is decided: nothing from here on may fail the caller, but that a part is lost for good. */
   async #finish(): Promise<void> {
     await this.#step('decided', this.coordinator);
     const ends = await Promise.allSettled(
@@ -127,10 +135,16 @@ export class Attempt<T> {
       }),
     );
     await this.#step('finished', this.coordinator);
+    const byUs = this.#others.filter((_, place) => {
+      const end = ends[place]!;
+      return end.status === 'fulfilled' && end.value;
+    });
+    if (byUs.length === this.#others.length) return removeDecision(this.#db, this).catch(() => {});
+    if (byUs.length > 0) await strikeParts(this.#db, this, byUs).catch(() => {});
     if (ends.some(({ status }) => status === 'rejected')) return;
-    const byUs = ends.every((end) => end.status === 'fulfilled' && end.value);
-    // A part that was not there any more was ended by a recovery; its shard is asked before the decision goes.
-    await (byUs ? removeDecision(this.#db, this) : forgetDecision(this.#db, this)).catch(() => {});
+    // A part that was not there any more was ended by a recovery, or has been lost in a failover.
+    const left = await forgetDecision(this.#db, this).catch(() => undefined);
+    if (left !== undefined && left.lost.length > 0) throw new AtomicPartLostError(this.id, this.coordinator, left.lost);
   }
 
   #partOf(shardId: number): string {

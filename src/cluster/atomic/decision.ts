@@ -8,12 +8,26 @@ export type Decision = 'done' | 'undone' | 'open';
 /** How long a coordinator that is about to commit is waited for. */
 const WAIT_MS = 300;
 
+/** Where a part was begun. */
+export interface PartPlace {
+  readonly server: string;
+  /** Of the server's log: it grows when a standby is promoted. */
+  readonly timeline: number;
+}
+
+/** The timeline of the server that is asked. */
+export const TIMELINE = `('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::integer`;
+
 /**
  * Writes the decision, to be seen when the coordinator's transaction commits. It must stand before any part is prepared:
  * that is why whoever finds a part, and no decision in an open or a committed transaction, may undo the part.
  */
-export async function writeDecision(cursor: Cursor, id: string, shards: readonly number[]): Promise<void> {
-  await cursor.query('insert into hv_decision (id, shards) values ($1, $2)', [id, shards]);
+export async function writeDecision(cursor: Cursor, id: string, places: ReadonlyMap<number, PartPlace>): Promise<void> {
+  await cursor.query('insert into hv_decision (id, shards, places) values ($1, $2, $3)', [
+    id,
+    [...places.keys()],
+    JSON.stringify(Object.fromEntries(places)),
+  ]);
 }
 
 /** How an atomic write ended, by the shard that coordinated it, wherever that lives now. */
@@ -41,32 +55,80 @@ export async function askDecision(
   }
 }
 
-/** Removes a decision when no shard's part is prepared any more. Each is asked where it lives now. */
-export async function forgetDecision(
+/** Notes that a part has ended for certain. */
+export async function strikeParts(
+  db: Datastore,
+  { id, coordinator }: Pick<AtomicPart, 'id' | 'coordinator'>,
+  shards: readonly number[],
+  signal?: AbortSignal,
+): Promise<void> {
+  await db.transaction(
+    coordinator,
+    (cursor) =>
+      cursor.query(
+        'update hv_decision set shards = array(select unnest(shards) except select unnest($2::integer[])) where id = $1',
+        [id, shards],
+      ),
+    { signal },
+  );
+}
+
+/** What has become of the parts of a write that is decided. */
+export interface PartsLeft {
+  /** Some are still prepared. */
+  readonly prepared: boolean;
+  /**
+   * Shards whose server was promoted since their part was begun, and which have it no more: it was lost with what the
+   * standby had not got, unless somebody has ended it and died before he could say so.
+   */
+  readonly lost: readonly number[];
+}
+
+/** Asks the shard of each part that is not known to have ended, where it lives now. */
+export async function lookAtParts(
   db: Datastore,
   { id, coordinator }: Pick<AtomicPart, 'id' | 'coordinator'>,
   signal?: AbortSignal,
-): Promise<boolean> {
+): Promise<PartsLeft> {
   const { rows } = await db.transaction(
     coordinator,
-    (cursor) => cursor.query<{ shards: number[] }>('select shards from hv_decision where id = $1', [id]),
+    (cursor) =>
+      cursor.query<{ shards: number[]; places: Record<string, PartPlace> }>(
+        'select shards, places from hv_decision where id = $1',
+        [id],
+      ),
     { signal },
   );
+  const lost: number[] = [];
   for (const shardId of rows[0]?.shards ?? []) {
-    const settled = await db.transaction(
+    const asked = await db.transaction(
       shardId,
       (cursor) =>
-        cursor.query<{ settled: boolean }>('select hypervault.atomic_settled($1, $2, $3) as settled', [
-          db.schemaOf(shardId),
-          shardId,
-          partName({ id, coordinator, shardId }),
-        ]),
+        cursor.query<{ settled: boolean; timeline: number }>(
+          `select hypervault.atomic_settled($1, $2, $3) as settled, ${TIMELINE} as timeline`,
+          [db.schemaOf(shardId), shardId, partName({ id, coordinator, shardId })],
+        ),
       { signal },
     );
-    if (settled.rows[0]?.settled !== true) return false;
+    const { settled, timeline } = asked.rows[0]!;
+    if (!settled) return { prepared: true, lost: [] };
+    const place = rows[0]!.places[shardId];
+    // A shard that lives elsewhere has moved since, and no move takes one away before its parts have ended.
+    const here = place?.server === db.map.serverOf(shardId).name;
+    if (here && place.timeline !== timeline) lost.push(shardId);
   }
-  await removeDecision(db, { id, coordinator }, signal);
-  return true;
+  return { prepared: false, lost };
+}
+
+/** Removes a decision when every part has ended, and none may be lost. */
+export async function forgetDecision(
+  db: Datastore,
+  write: Pick<AtomicPart, 'id' | 'coordinator'>,
+  signal?: AbortSignal,
+): Promise<PartsLeft> {
+  const left = await lookAtParts(db, write, signal);
+  if (!left.prepared && left.lost.length === 0) await removeDecision(db, write, signal);
+  return left;
 }
 
 /** Only when every part has ended for certain. */

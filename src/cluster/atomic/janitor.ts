@@ -17,7 +17,7 @@ export interface AtomicJanitorOptions {
   readonly remove?: boolean | undefined;
   /** From this age on a part is taken for left. @default 2000 */
   readonly recoverAfterMs?: number | undefined;
-  /** From this age on a decision is taken for left. @default 3600000 */
+  /** From this age on a decision is taken for left. @default 60000 */
   readonly sweepAfterMs?: number | undefined;
   /** @default 'shard' */
   readonly schemaPrefix?: string | undefined;
@@ -37,7 +37,7 @@ export async function atomicJanitor(
     servers = {},
     remove = false,
     recoverAfterMs = ATOMIC_DEFAULTS.recoverAfterMs,
-    sweepAfterMs = 3_600_000,
+    sweepAfterMs = 60_000,
     schemaPrefix = 'shard',
     signal,
   }: AtomicJanitorOptions = {},
@@ -56,7 +56,7 @@ export async function atomicJanitor(
   const answered = map.shards.filter((shardId) => found.has(map.serverOf(shardId).name));
   const stale = await findStale(db, answered, { afterMs: sweepAfterMs, onError: 'partial', signal });
   for (const decisions of stale) {
-    findings.push(await removeDecisions(db, decisions, serverOf(decisions.coordinator)!, { remove, signal }));
+    findings.push(...(await removeDecisions(db, decisions, serverOf(decisions.coordinator)!, { remove, signal })));
   }
   return [...away, ...findings];
 }
@@ -149,21 +149,28 @@ async function removeDecisions(
   stale: StaleDecisions,
   server: string,
   { remove, signal }: { remove: boolean; signal: AbortSignal | undefined },
-): Promise<JanitorFinding> {
+): Promise<JanitorFinding[]> {
   const { coordinator, ids } = stale;
-  const found = {
-    server,
-    kind: 'decisions' as const,
-    name: `${ids.length} ${ids.length === 1 ? 'decision' : 'decisions'} in shard ${coordinator}`,
-    how: 'removed' as const,
-  };
-  if (!remove) return { ...found, kept: undefined, removed: false, failed: false };
+  const found = { server, kind: 'decisions' as const, how: 'removed' as const, removed: false };
+  const many = (n: number): string => `${n} ${n === 1 ? 'decision' : 'decisions'} in shard ${coordinator}`;
   try {
-    const left = ids.length - (await sweepShard(db, stale, signal));
-    const kept = left === 0 ? undefined : `${left} of them have parts that are still prepared`;
-    return { ...found, kept, removed: left === 0, failed: false };
+    const { removed, lost } = await sweepShard(db, stale, { remove, signal });
+    const kept = ids.length - removed - lost.length;
+    return [
+      ...(removed > 0 ? [{ ...found, name: many(removed), kept: undefined, removed: remove, failed: false }] : []),
+      ...(kept > 0
+        ? [{ ...found, name: many(kept), kept: 'their writes have parts that are prepared', failed: false }]
+        : []),
+      ...lost.map(({ id, shards }) => ({
+        ...found,
+        name: id,
+        kept: `the write is done, but a failover may have lost its part on shard ${shards.join(' and ')}: look what is missing there and write it again, then: delete from ${db.schemaOf(coordinator)}.hv_decision where id = '${id}'`,
+        failed: true,
+      })),
+    ];
   } catch (error) {
     throwIfAborted(signal, 'the janitor');
-    return { ...found, kept: error instanceof Error ? error.message : String(error), removed: false, failed: true };
+    const why = error instanceof Error ? error.message : String(error);
+    return [{ ...found, name: many(ids.length), kept: why, failed: true }];
   }
 }

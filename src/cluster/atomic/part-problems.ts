@@ -1,14 +1,14 @@
 import type { PreparedReport } from './in-doubt.ts';
 
-/** What can be wrong with a part of an atomic write that is prepared. */
-export type PartProblemKind = 'part-left' | 'part-elsewhere' | 'part-unmapped';
+/** What can be wrong with a part of an atomic write that is prepared, or was. */
+export type PartProblemKind = 'part-left' | 'part-elsewhere' | 'part-unmapped' | 'part-lost';
 
-/** One part that will not end by itself, and what to do about it. */
+/** One part that will not end by itself, or is gone, and what to do about it. */
 export interface PartProblem {
   readonly kind: PartProblemKind;
   /** The shard that was written to. */
   readonly shardId: number;
-  /** Where the part is prepared. */
+  /** Where the part is prepared, or should be. */
   readonly server: string;
   /** A sentence with the remedy. */
   readonly message: string;

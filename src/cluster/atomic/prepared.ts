@@ -1,4 +1,5 @@
 import type { Client } from 'pg';
+import { TIMELINE } from './decision.ts';
 import { type AtomicPart, parsePartName } from './part-name.ts';
 
 /** A prepared transaction, as its server has it. */
@@ -21,11 +22,16 @@ export interface PreparedOnServer {
   readonly system: string;
   /** The database of the session. */
   readonly database: string;
+  /** Of its log: it grows when a standby is promoted. `null` on a standby. */
+  readonly timeline: number | null;
   /** Oldest first. */
   readonly prepared: readonly Prepared[];
 }
 
-const HERE = `select system_identifier::text as system, current_database()::text as database from pg_control_system()`;
+const HERE = `
+select (select system_identifier::text from pg_control_system()) as system,
+       current_database()::text as database,
+       case when not pg_is_in_recovery() then ${TIMELINE} end as timeline`;
 
 const PREPARED = `
 select gid as name,
@@ -38,12 +44,14 @@ order by prepared, gid`;
 
 /** Reads what is prepared on a server. Each one keeps dead rows from VACUUM, and new replication slots waiting. */
 export async function readPrepared(client: Pick<Client, 'query'>): Promise<PreparedOnServer> {
-  const { system, database } = (await client.query<{ system: string; database: string }>(HERE)).rows[0]!;
+  const here = (await client.query<Omit<PreparedOnServer, 'prepared'>>(HERE)).rows[0]!;
   const { rows } = await client.query<Omit<Prepared, 'part'>>(PREPARED);
   return {
-    system,
-    database,
+    ...here,
     // A part in another database is that of another installation.
-    prepared: rows.map((row) => ({ ...row, part: row.database === database ? parsePartName(row.name) : undefined })),
+    prepared: rows.map((row) => ({
+      ...row,
+      part: row.database === here.database ? parsePartName(row.name) : undefined,
+    })),
   };
 }

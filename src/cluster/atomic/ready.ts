@@ -11,13 +11,15 @@ export async function assertReady(db: Datastore): Promise<void> {
         cursor.query<{ most: number; installed: boolean }>(
           `select current_setting('max_prepared_transactions')::integer as most,
              to_regprocedure('hypervault.atomic_enter(text, integer, integer, integer)') is not null
-               and to_regclass('hv_decision') is not null as installed`,
+               and exists (
+                 select from pg_attribute where attrelid = to_regclass('hv_decision') and attname = 'places'
+               ) as installed`,
         ),
       );
       const { most, installed } = rows[0]!;
       if (!installed) {
         throw new SchemaError(
-          `${name}: atomic writes are not installed; run hypervault init, or install() with the module cluster`,
+          `${name}: atomic writes are not installed, or not up to date; run hypervault init, or install() with the module cluster`,
         );
       }
       if (most === 0) {

@@ -1,6 +1,6 @@
 import type { Datastore } from '../../core/index.ts';
 import { throwIfAborted } from '../../internal/sleep.ts';
-import { askDecision, forgetDecision } from './decision.ts';
+import { askDecision, forgetDecision, strikeParts } from './decision.ts';
 import { endPart } from './end-part.ts';
 import { type AtomicPart, PART_PREFIX, parsePartName, partName } from './part-name.ts';
 
@@ -56,7 +56,9 @@ async function endByDecision(
   try {
     const decision = await askDecision(db, part, signal);
     if (decision === 'open') return { outcome: 'open', error: undefined };
-    await endPart(db, at, decision === 'done' ? 'commit' : 'rollback', partName(part), signal);
+    const ended = await endPart(db, at, decision === 'done' ? 'commit' : 'rollback', partName(part), signal);
+    // Who does not find it any more must know that it was not lost.
+    if (decision === 'done' && ended) await strikeParts(db, part, [part.shardId], signal).catch(() => {});
     return { outcome: decision === 'done' ? 'committed' : 'rolled back', error: undefined };
   } catch (error) {
     throwIfAborted(signal, 'recovering atomic writes');

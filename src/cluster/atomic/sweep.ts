@@ -1,5 +1,5 @@
 import type { Datastore, FanOutOptions } from '../../core/index.ts';
-import { forgetDecision } from './decision.ts';
+import { forgetDecision, lookAtParts } from './decision.ts';
 
 /** Decisions a shard has kept for long. */
 export interface StaleDecisions {
@@ -34,20 +34,32 @@ export async function sweep(
 ): Promise<number> {
   let removed = 0;
   for (const stale of await findStale(db, db.map.shards, { afterMs, signal })) {
-    removed += await sweepShard(db, stale, signal);
+    removed += (await sweepShard(db, stale, { remove: true, signal })).removed;
   }
   return removed;
 }
 
-/** @returns how many of a shard's decisions are gone; the others have parts that are still prepared */
+/** What a look at a shard's decisions found. */
+export interface Swept {
+  /** No part needs them: they are gone, or may go. */
+  readonly removed: number;
+  /** Writes that may have lost a part in a failover, with the shards of those parts. */
+  readonly lost: readonly { readonly id: string; readonly shards: readonly number[] }[];
+}
+
+/** Looks at the parts of a shard's decisions, and with `remove` takes away decisions whose parts have all ended. */
 export async function sweepShard(
   db: Datastore,
   { coordinator, ids }: StaleDecisions,
-  signal?: AbortSignal | undefined,
-): Promise<number> {
+  { remove, signal }: { remove: boolean; signal?: AbortSignal | undefined },
+): Promise<Swept> {
   let removed = 0;
+  const lost: { id: string; shards: readonly number[] }[] = [];
+  const look = remove ? forgetDecision : lookAtParts;
   for (const id of ids) {
-    if (await forgetDecision(db, { id, coordinator }, signal)) removed += 1;
+    const left = await look(db, { id, coordinator }, signal);
+    if (left.lost.length > 0) lost.push({ id, shards: left.lost });
+    else if (!left.prepared) removed += 1;
   }
-  return removed;
+  return { removed, lost };
 }
