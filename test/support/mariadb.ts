@@ -19,6 +19,7 @@ export async function startMariadb({
     server.runOnce(installer, [
       '--no-defaults',
       `--datadir=${data}`,
+      `--tmpdir=${server.folder}`,
       '--auth-root-authentication-method=normal',
       '--skip-test-db',
     ]),

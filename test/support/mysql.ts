@@ -17,7 +17,13 @@ export async function startMysql({
   if (program === undefined) return undefined;
   const whole = { ...options, settings: { ...SETTINGS, ...settings } };
   return runSourceServer(whole, 'mysql', program, (server, data) =>
-    server.runOnce(program, ['--no-defaults', '--initialize-insecure', `--datadir=${data}`, ...INITIAL]),
+    server.runOnce(program, [
+      '--no-defaults',
+      '--initialize-insecure',
+      `--datadir=${data}`,
+      `--tmpdir=${server.folder}`,
+      ...INITIAL,
+    ]),
   );
 }
 

@@ -69,6 +69,8 @@ grant all on *.* to root@'127.0.0.1' with grant option;
   const all = {
     ...settings,
     datadir: data,
+    // A server that starts removes temporary tables from the folder, those of another one too
+    tmpdir: server.folder,
     port: connection.port,
     socket: join(server.folder, 'socket'),
     'pid-file': join(server.folder, PID_FILE),

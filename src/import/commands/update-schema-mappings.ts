@@ -65,7 +65,7 @@ export async function updateSchemaMappings(
         const schema = after[row.source.schema];
         if (schema === undefined) await deleteTable(client, row.id);
         else if (schema !== row.target.schema)
-          await updateStructure(client, { ...row, target: { ...row.target, schema } });
+          await updateStructure(client, source, { ...row, target: { ...row.target, schema } });
       }
       await setMappings(client, source, after);
     });

@@ -163,7 +163,7 @@ export class MysqlSource implements ImportSource {
         wants: (schema, name) => options.statements.wants(schema, name),
         cascades: () => (this.flavour.logsCascades ? null : options.tables.cascades),
         setAside: (table, reason) => {
-          options.tables.remove(table.source.schema, table.source.name);
+          options.tables.remove(table);
           options.events.setAside(table, reason instanceof Error ? reason.message : String(reason), {});
         },
         statement: (batch, statement, transactionStart) => follower.follow(batch, statement, transactionStart),

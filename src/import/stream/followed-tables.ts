@@ -2,10 +2,16 @@ import { CascadeLinks } from './cascade-links.ts';
 import type { FollowedTable } from './followed-table.ts';
 import { CascadeReach } from './pending-cascades.ts';
 
-/** The tables that a reader follows, by their names in the source as they are at its place of the log. */
+/**
+ * The tables that a reader follows, by their numbers and by their names in the source as they are at its place of the
+ * log. A source that tells of a new name only with the next row may give one to two tables for a while: it is that of
+ * the one it told of last.
+ */
 export class FollowedTables {
-  #tables = new Map<string, FollowedTable>();
-  #kept: Map<string, FollowedTable> | undefined;
+  #tables = new Map<number, FollowedTable>();
+  readonly #names = new Map<string, number>();
+  readonly #known = new Set<number>();
+  #kept: Map<number, FollowedTable> | undefined;
   #reach: CascadeReach | undefined;
 
   constructor(tables: Iterable<FollowedTable> = []) {
@@ -13,18 +19,34 @@ export class FollowedTables {
   }
 
   find(schema: string, name: string): FollowedTable | null {
-    return this.#tables.get(`${schema}\0${name}`) ?? null;
+    const id = this.#names.get(nameOf(schema, name));
+    return id === undefined ? null : this.get(id);
+  }
+
+  get(id: number): FollowedTable | null {
+    return this.#tables.get(id) ?? null;
+  }
+
+  /** Whether a table of that number was ever followed here, under whatever name: batches that wait may speak of it. */
+  hasKnown(id: number): boolean {
+    return this.#known.has(id);
   }
 
   put(table: FollowedTable): void {
-    this.#reach = undefined;
-    this.#tables.set(`${table.source.schema}\0${table.source.name}`, table);
+    this.remove(table);
+    this.#known.add(table.id);
+    this.#tables.set(table.id, table);
+    this.#names.set(nameOf(table.source.schema, table.source.name), table.id);
   }
 
-  /** A table was dropped, renamed or set aside. */
-  remove(schema: string, name: string): void {
+  /** A table was dropped, or set aside. */
+  remove({ id }: Pick<FollowedTable, 'id'>): void {
     this.#reach = undefined;
-    this.#tables.delete(`${schema}\0${name}`);
+    const table = this.#tables.get(id);
+    if (table === undefined) return;
+    this.#tables.delete(id);
+    const name = nameOf(table.source.schema, table.source.name);
+    if (this.#names.get(name) === id) this.#names.delete(name);
   }
 
   /** Keeps the present state, of the end of a batch that was handed over: reading may have to begin there again. */
@@ -34,8 +56,11 @@ export class FollowedTables {
 
   /** Goes back to the state kept last. Tables set aside meanwhile stay out. */
   restore(isAside: (id: number) => boolean): void {
+    if (this.#kept === undefined) return;
+    this.#names.clear();
+    this.#tables.clear();
+    for (const table of this.#kept.values()) if (!isAside(table.id)) this.put(table);
     this.#reach = undefined;
-    if (this.#kept !== undefined) this.#tables = new Map([...this.#kept].filter(([, { id }]) => !isAside(id)));
   }
 
   /** What foreign keys between these tables do by themselves. Another object after each change of a structure. */
@@ -47,4 +72,8 @@ export class FollowedTables {
   [Symbol.iterator](): IterableIterator<FollowedTable> {
     return this.#tables.values();
   }
+}
+
+function nameOf(schema: string, name: string): string {
+  return `${schema}\0${name}`;
 }

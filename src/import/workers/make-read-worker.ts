@@ -37,7 +37,7 @@ export function readWorkerOf(parts: ReplicaParts, options: ReadingOptions): Read
       prepared,
       events: {
         setAside: (table, reason, details) => {
-          tables.remove(table.source.schema, table.source.name);
+          tables.remove(table);
           notes.setAside(table, reason, { phase: 'read', ...details });
         },
         statement: (entry) => notes.statement(entry),

@@ -81,7 +81,7 @@ async function append({ context, source }: ReplicaParts, batch: Batch): Promise<
     inTransaction(client, async () => {
       for (const round of batch.rounds) {
         if (round.kind !== 'structure') continue;
-        if (round.after !== null) await updateStructure(client, round.after);
+        if (round.after !== null) await updateStructure(client, source, round.after);
         else if (round.before !== null) await setDropped(client, round.before.id);
       }
       await appendLog(client, source, {

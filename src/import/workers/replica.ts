@@ -189,7 +189,7 @@ export class AppliedBatches {
       await context.control(async (client) => {
         for (const { before, after } of structures) {
           if (after === null) await deleteTable(client, before!.id);
-          else if (!this.#structuresAreRead) await updateStructure(client, after);
+          else if (!this.#structuresAreRead) await updateStructure(client, source, after);
         }
       });
     }

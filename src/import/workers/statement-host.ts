@@ -1,7 +1,8 @@
+import type { ClientBase } from 'pg';
 import { noteError } from '../catalogue/error-rows.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
 import type { StoredRouting } from '../catalogue/table-rows.ts';
-import { putTable, setTableState } from '../catalogue/table-rows.ts';
+import { deleteTable, findNamed, freeName, putTable, setTableState } from '../catalogue/table-rows.ts';
 import { type EngineContext, mappingOptions } from '../commands/context.ts';
 import { isWanted } from '../commands/wanted.ts';
 import type { SourceConfig } from '../config/source-config.ts';
@@ -37,6 +38,13 @@ export function statementHost(
     }));
     return spreadTables([...others, { source: table, target, routing: choice.routing }]).at(-1)!.target;
   };
+  // Renamed or dropped when the log has another table under its name, it may not be so here for long: its number must
+  // not become the other's. One that was set aside is gone for good, with the reason why
+  const letGoOfName = async (client: ClientBase, name: SourceTable): Promise<void> => {
+    const holder = await findNamed(client, source, name);
+    if (holder?.state === 'aside') await deleteTable(client, holder.id);
+    else if (holder !== null && tables.hasKnown(holder.id)) await freeName(client, holder.id);
+  };
   return {
     wants: (schema, name) => isWanted(config, { schema, name }),
     mapsSchema: (schema) => config.schemaMappings[schema] !== undefined,
@@ -44,9 +52,10 @@ export function statementHost(
     register: async (table, target): Promise<FollowedTable> => {
       const choice = chooseRouting(table, config.routing);
       if ('problem' in choice) throw new UnmappableTable(qualifiedName(table), [choice.problem]);
-      const row = await context.control((client) =>
-        putTable(client, source, { source: table, target, routing: choice.routing }, 'followed'),
-      );
+      const row = await context.control(async (client) => {
+        await letGoOfName(client, table);
+        return putTable(client, source, { source: table, target, routing: choice.routing }, 'followed');
+      });
       return {
         id: row.id,
         version: row.version,
@@ -60,6 +69,7 @@ export function statementHost(
     registerAside: async (table, reason) => {
       await context.control(async (client) => {
         const target = unmappedTable(config.schemaMappings[table.schema] ?? table.schema, table.name);
+        await letGoOfName(client, table);
         const row = await putTable(client, source, { source: table, target, routing: { kind: 'one' } });
         await setTableState(client, row.id, 'aside', reason);
         await noteError(client, source, {

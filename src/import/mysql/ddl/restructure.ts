@@ -32,7 +32,6 @@ export async function restructure(
       mysqlBackfill(next.table, await momentOf(work)),
     );
     const after: FollowedTable = { ...table, version: table.version + 1, source: next.table, target };
-    tables.remove(table.source.schema, table.source.name);
     tables.put(after);
     pushRound(work, { before: table, after, statements });
     renameParent(work, table, after, next.renamed);

@@ -41,8 +41,7 @@ export function setAside(
   table: FollowedTable,
   reason: string,
 ): StatementOutcome {
-  const { schema, name } = table.source;
-  options.tables.remove(schema, name);
+  options.tables.remove(table);
   options.events.setAside(table, reason, { sql, position });
   return 'set aside';
 }

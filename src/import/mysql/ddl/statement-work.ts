@@ -69,8 +69,7 @@ export class StatementWork {
   }
 
   #drop(table: FollowedTable): void {
-    const { schema, name } = table.source;
-    this.#options.tables.remove(schema, name);
+    this.#options.tables.remove(table);
     pushRound(this.#work, { before: table, after: null, statements: dropTableStatements(table.target) });
   }
 

@@ -39,7 +39,7 @@ export function followChanges(client: Client, options: FollowChangesOptions): Ch
   let mark: bigint | undefined;
   let read = 0n;
   const setAside = (table: FollowedTable, reason: string): void => {
-    tables.remove(table.source.schema, table.source.name);
+    tables.remove(table);
     events.setAside(table, reason, {});
   };
   const reader = new ChangeReader({

@@ -116,7 +116,6 @@ export class RelationFollower {
       const cause = `the structure of ${qualifiedName(table.source)} changed`;
       const statements = isCopied(table, transactionStart) ? [] : next.statements;
       batch.rounds.push({ kind: 'structure', before: table, after: changed, statements, cause, transactionStart });
-      tables.remove(table.source.schema, table.source.name);
       tables.put(changed);
       events.statement({
         outcome: 'followed',
@@ -134,7 +133,7 @@ export class RelationFollower {
   }
 
   #setAside(table: FollowedTable, reason: string): void {
-    this.#options.tables.remove(table.source.schema, table.source.name);
+    this.#options.tables.remove(table);
     this.#options.events.setAside(table, reason, {});
   }
 }

@@ -54,7 +54,7 @@ export class StructureWatch {
     const now = await read(before.map(({ source }) => source.postgres!.oid));
     for (const table of before) {
       // It may have been changed or set aside meanwhile
-      if (tables.find(table.source.schema, table.source.name) !== table) continue;
+      if (tables.get(table.id) !== table) continue;
       const current = now.get(table.source.postgres!.oid);
       const reason = unloggedChange(table.source, current);
       if (reason !== null) {
