@@ -15,7 +15,7 @@ const COLUMNS: Record<string, { by: string; list: string }> = {
   tag: { by: 'id', list: 'id, owner_id' },
 };
 
-it('finds children in other shards and on other servers', { timeout: 60_000 }, async () => {
+it('finds children in other shards and on other servers', { timeout: 120_000 }, async () => {
   const schema = `cascading_${process.pid}`;
   const source = (sql: string): Promise<unknown> => mariadb().query(sql, [], schema);
   await mariadb().query(`create database ${schema}`);

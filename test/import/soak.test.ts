@@ -43,7 +43,7 @@ const PHASES: Record<string, (f: ImportFixture, kill: number) => Promise<void>> 
       const [row] = await f.rows<{ n: number }>('select count(*)::int as n from hypervault.import_chunk');
       return row!.n;
     };
-    await waitFor(async () => (await done()) > 1 + (kill % 7), { timeoutMs: 40_000, everyMs: 2, what: 'some chunks' });
+    await waitFor(async () => (await done()) > 1 + (kill % 7), { timeoutMs: 90_000, everyMs: 2, what: 'some chunks' });
     await replica.kill();
   },
   index: async (f) => {
@@ -53,21 +53,21 @@ const PHASES: Record<string, (f: ImportFixture, kill: number) => Promise<void>> 
       async () =>
         (await isAt(f, replica, 'primary key|create (unique )?index|analyze')) ||
         replica.lines.some((line) => line.includes('durationMs')),
-      { timeoutMs: 40_000, everyMs: 1, what: 'the indexes being built' },
+      { timeoutMs: 90_000, everyMs: 1, what: 'the indexes being built' },
     );
     await replica.kill();
   },
   swap: async (f) => {
     await holding(f, 'items', async () => {
       const replica = startReplicaProcess(f.config, 'init-anew');
-      await waitFor(() => isAt(f, replica, 'drop table', true), { timeoutMs: 40_000, everyMs: 5, what: 'the swap' });
+      await waitFor(() => isAt(f, replica, 'drop table', true), { timeoutMs: 90_000, everyMs: 5, what: 'the swap' });
       await replica.kill();
     });
   },
   apply: async (f, kill) => {
     await ensureCopied(f);
     const replica = startReplicaProcess(f.config, 'start');
-    await waitFor(() => replica.lines.length > 2, { timeoutMs: 40_000, what: 'the replica applying' });
+    await waitFor(() => replica.lines.length > 2, { timeoutMs: 90_000, what: 'the replica applying' });
     await new Promise((resolve) => setTimeout(resolve, (kill * 53) % 250));
     await replica.kill();
   },
@@ -77,7 +77,7 @@ const PHASES: Record<string, (f: ImportFixture, kill: number) => Promise<void>> 
     await holding(f, 'later', async () => {
       const replica = startReplicaProcess(f.config, 'detach');
       await waitFor(() => isAt(f, replica, 'later. drop constraint', true), {
-        timeoutMs: 40_000,
+        timeoutMs: 90_000,
         everyMs: 5,
         what: 'the foreign keys',
       });
@@ -121,7 +121,12 @@ it(`is equal to its source after ${KILLS} kills, in every phase, under load`, {
   await f.init();
   const load = startLoad(f, { seed: 9, pauseMs: 8 });
   const names = Object.keys(PHASES);
-  for (let kill = 0; kill < KILLS; kill++) await PHASES[names[kill % names.length]!]!(f, kill);
+  for (let kill = 0; kill < KILLS; kill++) {
+    const phase = names[kill % names.length]!;
+    await PHASES[phase]!(f, kill).catch((error: unknown) => {
+      throw new Error(`kill ${kill}, ${phase}`, { cause: error });
+    });
+  }
   await load.stop();
   await ensureCopied(f);
   await f.start();

@@ -5,6 +5,7 @@ import { listTables, type TableRow } from '../catalogue/table-rows.ts';
 import { ReplicaStateError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import { messageOf } from '../workers/message-of.ts';
+import { settleStructures } from '../workers/settle-structures.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
 import { type CopyResult, type CopySourceOptions, SourceCopy } from './copy-source.ts';
 import { stopReplica } from './stop-replica.ts';
@@ -88,6 +89,7 @@ async function copyPart(
   const lock = await lockSource(context.servers, before, { waitMs: 5_000, signal: options.signal });
   return underLock(lock, options.signal, async (signal) => {
     try {
+      if (before.status !== 'syncing') await settleStructures(context, config, before);
       const whole = await surveyToCopy(context, config, { schemas, isWanted, signal });
       const survey = {
         ...whole,

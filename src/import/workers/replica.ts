@@ -20,6 +20,7 @@ import { hasPostgis } from './postgis.ts';
 import { ReadAgain, ReplayWorker } from './replay-worker.ts';
 import { ReplicaNotes } from './replica-notes.ts';
 import { Reporter } from './reporter.ts';
+import { settleStructures } from './settle-structures.ts';
 import { together } from './together.ts';
 import { withoutForeignKeys } from './without-foreign-keys.ts';
 
@@ -79,6 +80,7 @@ export async function replicateDirectly(parts: ReplicaParts, signal: AbortSignal
     // Whatever two separate workers left between them is read again
     context.control((client) => deleteLog(client, source)),
   ]);
+  await settleStructures(context, parts.config, source);
   for (let isolate = false; !signal.aborted; ) {
     try {
       await directSession(parts, signal, isolate);
