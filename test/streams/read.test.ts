@@ -197,9 +197,22 @@ test('links lead to the events they stand for', async () => {
 });
 
 test('a caller can stop waiting', async () => {
-  const { store } = await freshStore();
+  const { store, database } = await freshStore();
   await store.publishEvent('s', 'T');
   const stopped = AbortSignal.abort(new Error('no more'));
   expect(await rejection(store.get('s', { signal: stopped }))).toMatchObject({ code: 'ABORTED' });
+
+  const locking = await database.client();
+  await locking.query(`begin; lock table shard000${store.shardFor('s')}.hv_events`);
+  const stop = new AbortController();
+  const reading = rejection(store.get('s', { signal: stop.signal }));
+  await waitFor(async () => {
+    const { rows } = await database.query("select 1 from pg_stat_activity where wait_event_type = 'Lock'");
+    return rows.length > 0;
+  });
+  stop.abort(new Error('enough'));
+  expect(await reading).toMatchObject({ code: 'ABORTED' });
+  await locking.query('rollback');
+  expect(await store.get('s')).toHaveLength(1);
   expect(await store.ping()).toBeGreaterThan(0);
 });

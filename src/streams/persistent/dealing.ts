@@ -16,6 +16,7 @@ export class Dealing {
   #first = 0;
   #over: { readonly error?: unknown } | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #lookAt = Number.POSITIVE_INFINITY;
 
   constructor(maxInFlight: number, onOverdue: (delivery: Delivery) => void) {
     this.#maxInFlight = maxInFlight;
@@ -97,7 +98,7 @@ export class Dealing {
     delivery.state = 'handed';
     delivery.handedAt = performance.now();
     this.#inHand.add(delivery);
-    this.#timer ??= this.#watch(delivery);
+    this.#watch(delivery);
     delivery.owner.dealt();
   }
 
@@ -133,14 +134,18 @@ export class Dealing {
     }
   }
 
-  /** Wakes up when the event that is in hand for the longest time may be overdue. */
-  #watch(oldest: Delivery): NodeJS.Timeout {
-    const wait = oldest.handedAt + oldest.owner.settings.timeoutMs - performance.now();
-    return setTimeout(() => this.#look(), Math.max(5, wait));
+  /** Wakes up when an event may be overdue: nearly always the one that is in hand for the longest time. */
+  #watch({ handedAt, owner }: Delivery): void {
+    const dueAt = handedAt + owner.settings.timeoutMs;
+    // sooner than the one before, when timeoutMs was made shorter meanwhile
+    if (dueAt >= this.#lookAt) return;
+    clearTimeout(this.#timer);
+    this.#lookAt = dueAt;
+    this.#timer = setTimeout(() => this.#look(), Math.max(5, dueAt - performance.now()));
   }
 
   #look(): void {
-    this.#timer = undefined;
+    this.#lookAt = Number.POSITIVE_INFINITY;
     const now = performance.now();
     let oldest: Delivery | undefined;
     for (const delivery of [...this.#inHand]) {
@@ -152,7 +157,7 @@ export class Dealing {
         oldest ??= delivery;
       }
     }
-    if (oldest !== undefined && this.#over === undefined) this.#timer = this.#watch(oldest);
+    if (oldest !== undefined && this.#over === undefined) this.#watch(oldest);
     this.#deal();
   }
 }
