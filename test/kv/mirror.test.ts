@@ -55,6 +55,29 @@ const shown = (map: ReadonlyMap<string, Commit>) =>
   Object.fromEntries([...map].map(([key, commit]) => [key, commit.version]));
 
 describe('following', () => {
+  test('what takes longer to read than a dead session is waited for is read in the end', {
+    timeout: 30_000,
+  }, async () => {
+    const slow = await freshDatabase();
+    const there = new PostgresCommitStorage({ connection: slow.connection, table });
+    await there.start();
+    onTestFinished(() => there.stop());
+    const mirror = await openMirror(elsewhere(slow.connection));
+    await slow.query(`
+      create schema at_once;
+      alter function hypervault.kv_published set schema at_once;
+      create function hypervault.kv_published(text, after bigint, text)
+      returns table (newest bigint, timeline text, revision bigint, key text, version integer, payload bytea,
+                     author text, comment text, mtime timestamptz)
+      language plpgsql as $$
+      begin
+        perform pg_sleep(2.5);
+        return query select * from at_once.kv_published($1, $2, $3);
+      end $$`);
+    await there.save({ key: 'a', version: 1, payload: Buffer.from('x') });
+    await waitFor(() => mirror.current.has('a'), { timeoutMs: 15_000 });
+  });
+
   test('begins with everything, in one notification, and stays silent when nothing changes', async () => {
     for (const key of ['hey', 'there', 'what']) await save(key, 1, 'x');
     await save('gone', 1, 'x');
