@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import type { Logger } from './options.ts';
 
-/** What is told of every statement; never its values. */
+/** What is told of every statement; never its values, but for what an error of Postgres quotes of them. */
 export interface StatementEvent {
   readonly server: string;
   readonly shardId: number;
