@@ -11,6 +11,11 @@ export type EventMap = Record<string, unknown>;
 export class TypedEmitter<Events extends EventMap> {
   readonly #emitter = new EventEmitter();
 
+  constructor() {
+    // Observers are as many as the program has parts that look; nobody but us could raise Node's limit of ten.
+    this.#emitter.setMaxListeners(0);
+  }
+
   on<Name extends keyof Events & string>(name: Name, listener: (event: Events[Name]) => void): this {
     this.#emitter.on(name, listener);
     return this;

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Datastore } from '../../src/core/index.ts';
 import { AuthenticationError } from '../../src/errors.ts';
 import { freshDatabase } from '../support/database.ts';
+import { testDatastore } from '../support/datastore.ts';
 import { rejection, waitFor } from '../support/wait-for.ts';
 
 /** Callers that gave up leave nothing behind that goes on trying. */
@@ -40,4 +41,18 @@ describe('a pool that can open no session', () => {
     await waitFor(async () => (await rejection(db.withCursor(1, async () => {}))).code === 'SCHEMA');
     await db.disconnect();
   });
+});
+
+it('lends the client that came back last, so that the others may grow idle and go', async () => {
+  const { db } = await testDatastore();
+  const held = await Promise.all([1, 1, 1].map((shardId) => db.getConnection(shardId)));
+  const pids: unknown[] = [];
+  for (const cursor of held) {
+    pids.push((await cursor.query('select pg_backend_pid() as pid')).rows[0]!.pid);
+    await db.putConnection(cursor);
+  }
+  for (let turn = 0; turn < 3; turn += 1) {
+    const { rows } = await db.withCursor(1, (cursor) => cursor.query('select pg_backend_pid() as pid'));
+    expect(rows[0]!.pid).toBe(pids[2]);
+  }
 });
