@@ -113,6 +113,29 @@ describe('cascades', () => {
     expect((await f.source('select count(*) as n from note'))[0]).toEqual({ n: 1 });
   });
 
+  it('set a table aside that gets a foreign key to a parent which is aside', async () => {
+    const f = await running(`create table parent (id int primary key, v int);
+      create table child (id int primary key, parent_id int); create table grandchild (id int primary key, child_id int,
+        foreign key (child_id) references child (id) on delete cascade);
+      insert into parent values (1, 1); insert into child values (10, 1); insert into grandchild values (100, 10)`);
+    await f.target.query(`alter table ${f.schema}.parent add constraint small check (v < 100)`);
+    const asides = async (): Promise<unknown[]> =>
+      (await f.rows("select origin_table as t from hypervault.import_table where state = 'aside' order by 1")).map(
+        ({ t }) => t,
+      );
+    await f.source('insert into parent values (2, 500)');
+    await waitFor(async () => (await asides()).length === 1, { what: 'the parent set aside' });
+    await f.source('alter table child add foreign key (parent_id) references parent (id) on delete cascade');
+    // No log tells what it takes with it
+    await f.source('delete from parent where id = 1');
+    await f.caughtUp();
+    await waitFor(async () => (await asides()).length === 3, { what: 'all that depends on it set aside' });
+    await f.target.query(`alter table ${f.schema}.parent drop constraint small`);
+    await f.engine.syncTables('shop', 'disabled');
+    await f.rows('delete from hypervault.import_error');
+    await expectEqual(f, ['parent', 'child', 'grandchild']);
+  });
+
   it('set the children aside with a parent that cannot be followed, and come back with it', async () => {
     const f = await running(CHAIN, { source: { value_policy: { date: 'error' } } });
     await f.source("alter table owner add column born date; insert into owner values (9, 'nine', '2020-01-01')");

@@ -75,6 +75,27 @@ export class ReplicaNotes {
     }
   }
 
+  /**
+   * The structure of some tables has changed. Those that depend on a table which is aside by a foreign key that is new,
+   * or was still to be applied when that was set aside, are aside too.
+   */
+  async structuresChanged(ids: ReadonlySet<number>): Promise<void> {
+    if (!this.#cascades || ids.size === 0) return;
+    const fresh = await this.#context.control(async (client) => {
+      const tables = await listTables(client, this.#source);
+      const parents = tables.filter(({ id, state }) => state === 'aside' || this.aside.has(id));
+      const reached = new Set<TableRow>();
+      const dependents = parents.flatMap((parent) => dependentsOf(parent, tables));
+      for (const { table, parent } of dependents) if (ids.has(table.id) || reached.has(parent)) reached.add(table);
+      return this.#enterDependents(
+        client,
+        dependents.filter(({ table }) => reached.has(table)),
+        'replay',
+      );
+    });
+    this.#tellDependents(fresh);
+  }
+
   statement(entry: StatementEntry): void {
     this.#context.log.debug(`${this.#source.name}: ${entry.outcome}: ${entry.sql.slice(0, 200)}`);
     this.#inBackground(this.#context.control((client) => noteStatement(client, this.#source, entry)));
@@ -111,15 +132,29 @@ export class ReplicaNotes {
       const tables = await listTables(client, this.#source);
       const row = tables.find(({ id }) => id === table.id);
       const dependents = row === undefined || !this.#cascades ? [] : dependentsOf(row, tables);
-      const fresh = dependents
-        .filter((one) => one.table.state === 'followed' && !this.aside.has(one.table.id))
-        .map((one) => ({ table: one.table, reason: reasonOf(one) }));
-      for (const one of fresh) await this.#enter(client, one.table, one.reason, { phase: details.phase });
-      return fresh;
+      return this.#enterDependents(client, dependents, details.phase);
     });
-    for (const { table: other, reason } of others) {
-      this.aside.add(other.id);
-      this.#tell(other, reason);
+    this.#tellDependents(others);
+  }
+
+  async #enterDependents(
+    client: ClientBase,
+    dependents: readonly Dependent<TableRow>[],
+    phase: AsideDetails['phase'],
+  ): Promise<Map<TableRow, string>> {
+    const fresh = new Map<TableRow, string>();
+    for (const one of dependents) {
+      const { table } = one;
+      if (table.state === 'followed' && !this.aside.has(table.id) && !fresh.has(table)) fresh.set(table, reasonOf(one));
+    }
+    for (const [table, reason] of fresh) await this.#enter(client, table, reason, { phase });
+    return fresh;
+  }
+
+  #tellDependents(fresh: ReadonlyMap<TableRow, string>): void {
+    for (const [table, reason] of fresh) {
+      this.aside.add(table.id);
+      this.#tell(table, reason);
     }
   }
 

@@ -80,7 +80,7 @@ export async function replicateDirectly(parts: ReplicaParts, signal: AbortSignal
     // Whatever two separate workers left between them is read again
     context.control((client) => deleteLog(client, source)),
   ]);
-  await settleStructures(context, parts.config, source);
+  await parts.notes.structuresChanged(await settleStructures(context, parts.config, source));
   for (let isolate = false; !signal.aborted; ) {
     try {
       await directSession(parts, signal, isolate);
@@ -195,6 +195,7 @@ export class AppliedBatches {
         }
       });
     }
+    await this.#parts.notes.structuresChanged(new Set(structures.flatMap(({ after }) => after?.id ?? [])));
     if (!this.#consistent && position.ordinal >= (source.highWater ?? 0n)) {
       const tables = await context.control((client) => listTables(client, source));
       await becomeConsistent(context, source, tables, this.#appliers, config);

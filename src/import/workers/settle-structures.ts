@@ -8,10 +8,14 @@ import { serversOf } from './load-tables.ts';
 /**
  * Brings names and structures in the catalogue to what the servers have applied. A process that was killed between a
  * server's commit and its note leaves them behind, and no later batch speaks of them again. The caller holds the
- * source's lock. With a log between the workers the catalogue is written with that, and is right.
+ * source's lock; returns the numbers of the tables that were behind. With a log between the workers the catalogue is written with that, and is right.
  */
-export async function settleStructures(context: EngineContext, config: SourceConfig, source: SourceRow): Promise<void> {
-  if (config.mode !== 'direct') return;
+export async function settleStructures(
+  context: EngineContext,
+  config: SourceConfig,
+  source: SourceRow,
+): Promise<ReadonlySet<number>> {
+  if (config.mode !== 'direct') return new Set();
   const servers = await Promise.all(
     serversOf(context, config).map((server) =>
       context.servers.with(server, async (client) => ({
@@ -21,13 +25,13 @@ export async function settleStructures(context: EngineContext, config: SourceCon
     ),
   );
   // Before the first copy took its place, and in the midst of one, nothing was applied
-  if (servers.some(({ position }) => position === null)) return;
+  if (servers.some(({ position }) => position === null)) return new Set();
   const behind = servers.reduce((least, one) =>
     one.position!.position.ordinal < least.position!.position.ordinal ? one : least,
   );
   const applied = new Map(behind.structures.map((structure) => [structure.tableId, structure]));
   const somewhere = new Set(servers.flatMap(({ structures }) => structures.map(({ tableId }) => tableId)));
-  await context.control(async (client) => {
+  return context.control(async (client) => {
     const rows = await listTables(client, source);
     const stale = rows.flatMap((row): StructureRow[] => {
       const structure = applied.get(row.id);
@@ -42,5 +46,6 @@ export async function settleStructures(context: EngineContext, config: SourceCon
     for (const { id, state } of rows) {
       if (!somewhere.has(id) && (state === 'followed' || state === 'dropped')) await deleteTable(client, id);
     }
+    return new Set(stale.map(({ tableId }) => tableId));
   });
 }
