@@ -23,7 +23,7 @@ export const COMMANDS: readonly CommandRow[] = [
   },
   {
     name: 'status',
-    summary: 'look at every server: role, shards, versions, clock',
+    summary: 'look at every server, at moves, and at what is left over',
     load: async () => (await import('./status.ts')).defineStatus,
   },
   {

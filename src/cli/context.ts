@@ -24,6 +24,7 @@ export type DefineCommand = (command: Command, context: CliContext) => void;
 
 /** A subcommand of a group, e.g. `hypervault kv show`. */
 export function subcommand(group: Command, name: string): Command {
+  group.helpCommand('help [command]', 'show the help of a command');
   return withCommonOptions(group.command(name));
 }
 

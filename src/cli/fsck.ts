@@ -7,7 +7,10 @@ import { EXIT } from './exit.ts';
 /** `hypervault fsck`: ends with 1 when the map and the shards contradict each other. */
 export const defineFsck: DefineCommand = (command, context) => {
   withConfig(command)
-    .addHelpText('after', '\nTruth lies in the shards: each says who owns it. The map is a cache of that.')
+    .addHelpText(
+      'after',
+      '\nTruth lies in the shards: each says who owns it. The map is a cache of that.\nEnds with 1 when something is wrong.',
+    )
     .option('--retire <server>', 'take what is out of date on a server, restored from an old backup, out of service')
     .action(async ({ retire, ...options }: { config?: string; retire?: string }) => {
       const { output, signal } = context;
@@ -21,12 +24,14 @@ export const defineFsck: DefineCommand = (command, context) => {
         );
       }
       const { problems, shards, servers } = await fsck(document, serversOf(configuration), { schemaPrefix, signal });
-      output.list(problems, ['shard', 'server', 'what', ''], ({ shardId, server, kind, message }) => [
-        shardId,
-        server,
-        kind,
-        message,
-      ]);
+      if (problems.length > 0 || output.json) {
+        output.list(problems, ['shard', 'server', 'what', ''], ({ shardId, server, kind, message }) => [
+          shardId,
+          server,
+          kind,
+          message,
+        ]);
+      }
       output.note(
         `${shards} shards on ${servers} servers, ${problems.length === 0 ? 'all well' : `${problems.length} problems`}`,
       );

@@ -31,16 +31,16 @@ Ends with 1 when a server could not be looked at, or something could not be remo
       if (remove && dryRun) throw new UsageError('say --dry-run or --remove, not both');
       const findings = await look(context, await context.configuration(options), remove);
       const { output } = context;
-      output.list(findings, ['server', 'what', 'name', ''], (finding) => [
-        finding.server,
-        finding.kind,
-        finding.name,
-        textOf(finding),
-      ]);
-      const left = findings.filter(({ kept, removed }) => kept === undefined && !removed).length;
+      if (findings.length > 0 || output.json) {
+        output.list(findings, ['server', 'what', 'name', ''], (finding) => [
+          finding.server,
+          finding.kind,
+          finding.name,
+          textOf(finding),
+        ]);
+      }
+      output.note(summaryOf(findings));
       const failed = findings.filter((finding) => finding.failed).length;
-      if (left > 0) output.note(`${left} can be removed with --remove`);
-      else if (failed === 0) output.note('nothing is left over');
       if (failed > 0) {
         output.note(`${failed} could not be looked at or removed`);
         throw new CommandFailed(EXIT.failed);
@@ -70,10 +70,20 @@ async function look(
   return [...findings, ...ofMoves.filter(({ kind, server }) => kind !== 'server' || !away.has(server))];
 }
 
+function summaryOf(findings: readonly JanitorFinding[]): string {
+  const removed = findings.filter((finding) => finding.removed).length;
+  const left = findings.filter(({ kept, removed: gone }) => kept === undefined && !gone).length;
+  const kept = findings.length - removed - left;
+  const parts = [
+    removed > 0 && `${removed} removed`,
+    left > 0 && `${left} can be removed with --remove`,
+    kept > 0 && `${kept} left alone`,
+  ].filter((part) => part !== false);
+  return parts.length === 0 ? 'nothing is left over' : parts.join(', ');
+}
+
 function textOf({ kept, removed, how, prepared }: JanitorFinding): string {
   const said = kept ?? (removed ? how : `can be ${how}`);
   if (prepared === undefined) return said;
-  const { role, database, ageMs, part } = prepared;
-  const where = part === undefined ? ` in ${database}` : '';
-  return `${said} (prepared ${ageText(ageMs)} by ${role}${where})`;
+  return `${said} (prepared ${ageText(prepared.ageMs)} by ${prepared.role})`;
 }

@@ -82,7 +82,7 @@ export const defineMove: DefineCommand = (command, context) => {
       'after',
       `
 Programs go on reading and writing: each shard has one pause of some milliseconds. The old copies are kept up to date until
---finish. A move that was interrupted is listed, and ends by --resume or --abort.`,
+--finish. A move that was interrupted is listed, and ends by --resume or --abort. Ends with 1 when a check or a move failed.`,
     )
     .action(async (shards: string | undefined, options: Options) => {
       const configuration = await context.configuration(options);
@@ -165,6 +165,8 @@ function show({ output }: CliContext, moves: readonly MoveRow[]): void {
     ended,
     error,
   }));
+  if (rows.length === 0) output.note('no moves');
+  if (rows.length === 0 && !output.json) return;
   output.list(rows, ['move', 'shard', 'from', 'to', 'state', 'step', 'started', ''], (row) => [
     row.move,
     row.shard,

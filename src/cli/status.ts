@@ -16,6 +16,7 @@ const MORE = ['standbys', 'clock', 'round trip', ''];
 export const defineStatus: DefineCommand = (command, context) => {
   withConfig(command)
     .option('--shards', 'also every shard with its size, rows and migrations')
+    .addHelpText('after', '\nEnds with 1 when something is wrong with a server.')
     .action(async ({ shards, ...options }: { config?: string; shards?: boolean }) => {
       const { output, signal } = context;
       const configuration = await context.configuration(options);

@@ -87,12 +87,12 @@ export function serverAway(server: string, error: unknown): JanitorFinding {
 }
 
 function foreign(report: PreparedReport): JanitorFinding {
-  const { server, name, database, role } = report;
+  const { server, name, database } = report;
   return {
     server,
     kind: 'prepared',
     name,
-    kept: `not ours; whoever prepared it must end it, or ${role} in the database ${database} by: rollback prepared`,
+    kept: `not ours: ends in database ${database} by commit prepared or rollback prepared`,
     removed: false,
     how: 'rolled back',
     failed: false,
