@@ -1,6 +1,6 @@
 import { ClosedError } from '../errors.ts';
+import { abortable } from '../internal/abortable.ts';
 import type { Endpoint } from '../internal/endpoint/endpoint.ts';
-import { abortable } from './abortable.ts';
 import { type AcrossOptions, type AcrossResult, across } from './across.ts';
 import { Caller } from './caller.ts';
 import { type ConnectionEntry, shardMapOf } from './connection-entry.ts';

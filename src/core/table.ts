@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from '../errors.ts';
-import { abortable } from './abortable.ts';
+import { abortable } from '../internal/abortable.ts';
 import { Key } from './key.ts';
 import { columnsOf, type RowInput } from './row-json.ts';
 import type { TableShards } from './table-shards.ts';

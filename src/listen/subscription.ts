@@ -1,4 +1,5 @@
-import { AbortedError, ClosedError } from '../errors.ts';
+import { ClosedError } from '../errors.ts';
+import { abortable } from '../internal/abortable.ts';
 import { CatchUp, type CatchUpContext, type CatchUpReason } from './catch-up.ts';
 import type { Notification } from './notification.ts';
 
@@ -47,15 +48,7 @@ export class Subscription {
 
   /** Resolves when the channel is listened to for the first time. Rejects when the hub is closed before that. */
   async ready({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    if (signal === undefined) return this.#ready;
-    const what = `waiting to listen on ${this.channel}`;
-    if (signal.aborted) throw new AbortedError(what, signal.reason);
-    let onAbort = (): void => {};
-    const aborted = new Promise<never>((_, reject) => {
-      onAbort = () => reject(new AbortedError(what, signal.reason));
-      signal.addEventListener('abort', onAbort, { once: true });
-    });
-    await Promise.race([this.#ready, aborted]).finally(() => signal.removeEventListener('abort', onAbort));
+    await abortable(this.#ready, signal, `waiting to listen on ${this.channel}`);
   }
 
   /** Stops listening; waits for a catch-up in hand. */

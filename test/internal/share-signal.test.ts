@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { abortable } from '../../src/core/abortable.ts';
+import { abortable } from '../../src/internal/abortable.ts';
 import { linkSignals } from '../../src/internal/link-signals.ts';
 import { sleep } from '../../src/internal/sleep.ts';
 

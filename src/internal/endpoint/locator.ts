@@ -1,5 +1,6 @@
 import type pg from 'pg';
-import { AbortedError, type HypervaultError, ServerUnavailableError } from '../../errors.ts';
+import { type HypervaultError, ServerUnavailableError } from '../../errors.ts';
+import { abortable } from '../abortable.ts';
 import { endClient } from '../client-guard.ts';
 import { TypedEmitter } from '../typed-emitter.ts';
 import { takeCensus } from './census.ts';
@@ -88,7 +89,7 @@ export class Locator extends TypedEmitter<LocatorEvents> {
     this.#search ??= this.#askAround().finally(() => {
       this.#search = undefined;
     });
-    return signal ? untilAborted(this.#search, signal) : this.#search;
+    return abortable(this.#search, signal, 'looking for the server');
   }
 
   /** The session that was kept for the first who asks. */
@@ -174,19 +175,4 @@ export class Locator extends TypedEmitter<LocatorEvents> {
 /** Whether this answer is as good as any that may follow, so that the silent hosts need not be waited for. */
 function wanted(report: HostReport, target: ResolvedSettings['targetRole']): boolean {
   return target === 'prefer-standby' ? report.role === 'standby' : report.role !== undefined;
-}
-
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const what = 'looking for the server';
-  if (signal.aborted) throw new AbortedError(what, signal.reason);
-  let onAbort = (): void => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(new AbortedError(what, signal.reason));
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

@@ -1,5 +1,5 @@
 import { AbortedError } from '../errors.ts';
-import { shareSignal } from '../internal/share-signal.ts';
+import { shareSignal } from './share-signal.ts';
 
 /** Rejects as soon as the signal fires; what was sent goes on, and its outcome is dropped. */
 export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined, what: string): Promise<T> {
