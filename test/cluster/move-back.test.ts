@@ -1,5 +1,7 @@
+import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { finishMoves, fsck, janitor, listMoves, MapStore, moveShards, revertMoves } from '../../src/cluster/index.ts';
+import { ADVISORY_LOCK_CLASS } from '../../src/internal/advisory-locks.ts';
 import { movableCluster, type ShardDatabase } from '../support/movable-cluster.ts';
 import { rejection, waitFor } from '../support/wait-for.ts';
 import { lostOf, startWriters } from './writers.ts';
@@ -106,7 +108,23 @@ test('the janitor lists what nobody needs any more, takes it away in order, and 
     ['b', 'the map says that this is the shard; look with hypervault fsck'],
   ]);
   await b.query(`update shard0002.hv_owner set server = 'b'`);
-  expect((await janitor(setting, { remove: true })).filter(({ removed }) => removed)).toHaveLength(5);
+  // While somebody moves the shard, or is about to, nothing is taken out of it.
+  const mover = new pg.Client(control.connection);
+  await mover.connect();
+  onTestFinished(() => mover.end());
+  await mover.query('select pg_advisory_lock($1, 2)', [ADVISORY_LOCK_CLASS.move]);
+  const beside = (await janitor(setting, { remove: true })).filter(({ kind }) => kind !== 'move');
+  expect(beside.map(({ kind, removed, failed }) => [kind, removed, failed])).toEqual([
+    ['subscription', true, false],
+    ['slot', true, false],
+    ['publication', true, false],
+    ['trace', false, true],
+    ['copy', false, false],
+  ]);
+  expect(beside[3]!.kept).toMatch(/another mover is at shard 2/);
+  expect(beside[4]!.kept).toBe('left until b is rid of the trace shard0002');
+  await mover.query('select pg_advisory_unlock_all()');
+  expect((await janitor(setting, { remove: true })).filter(({ removed }) => removed)).toHaveLength(2);
   expect((await a.query(`select to_regnamespace('shard0002') is null as gone`)).rows[0].gone).toBe(true);
   await finishMoves(setting);
   expect(await cluster.leftovers()).toEqual([]);

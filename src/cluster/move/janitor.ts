@@ -47,7 +47,7 @@ export async function janitor(
         for (const trace of found.filter((one) => one.kind === kind)) {
           const { party, name } = trace;
           const tried = remove && trace.kept === undefined && stopped === undefined;
-          const failure = tried ? await removed(trace, signal) : undefined;
+          const failure = tried ? await removed(mover, trace, signal) : undefined;
           failed ??= failure && `left until ${party.name} is rid of the ${kind} ${name}`;
           findings.push({
             server: party.name,
@@ -81,9 +81,11 @@ function moveThatIsOpen({ id, shardId, source, target, state }: MoveRow): Janito
 }
 
 /** @returns why it could not be removed; one that fails hinders no other */
-async function removed(trace: Found, signal: AbortSignal | undefined): Promise<string | undefined> {
+async function removed(mover: Mover, trace: Found, signal: AbortSignal | undefined): Promise<string | undefined> {
   try {
-    await removeTrace(trace, signal);
+    const remove = (): Promise<void> => removeTrace(trace, signal);
+    // Links belong to one move by their names; what is in a shard may be that of a move which has just begun.
+    await (trace.shardId === undefined ? remove() : mover.unmoved(trace.shardId, remove));
     return undefined;
   } catch (error) {
     throwIfAborted(signal, 'the janitor');

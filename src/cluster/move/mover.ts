@@ -5,7 +5,7 @@ import { applySchema } from '../../internal/migrations.ts';
 import { MapMissingError } from '../errors.ts';
 import type { MapDocument } from '../map-document.ts';
 import { MapStore } from '../map-store.ts';
-import { MoveStateError } from './errors.ts';
+import { MoveBusyError, MoveStateError } from './errors.ts';
 import { MoveJournal, type MoveRow } from './journal.ts';
 import { holds } from './map-change.ts';
 import { Moving } from './moving.ts';
@@ -74,6 +74,20 @@ export class Mover {
     } finally {
       await sessions.close();
       await unlockShard(this.#control, 'move', move.shardId).catch(() => {});
+    }
+  }
+
+  /** Runs `work` while nobody moves the shard, and no move of it is open. @throws MoveBusyError */
+  async unmoved(shardId: number, work: () => Promise<void>): Promise<void> {
+    await lockShard(this.#control, 'move', shardId, 'the control database');
+    try {
+      const open = await this.journal.list({ open: true });
+      if (open.some((move) => move.shardId === shardId)) {
+        throw new MoveBusyError(shardId, `a move of shard ${shardId} has begun meanwhile`);
+      }
+      await work();
+    } finally {
+      await unlockShard(this.#control, 'move', shardId).catch(() => {});
     }
   }
 

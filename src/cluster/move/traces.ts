@@ -20,6 +20,8 @@ export interface Found {
   readonly kind: TraceKind;
   readonly name: string;
   readonly party: Party;
+  /** Of a trace or a copy: removed only while nobody moves the shard. */
+  readonly shardId?: number | undefined;
   /** Why it must stay. */
   readonly kept: string | undefined;
 }
@@ -64,8 +66,10 @@ export async function notNeeded(
   }
   for (const { schema, shardId, owned, traces, party } of shards) {
     if (moving.has(shardId)) continue;
-    if (owned && traces) found.push({ kind: 'trace', name: schema, party, kept: undefined });
-    if (!owned) found.push({ kind: 'copy', name: schema, party, kept: await whyKept(party, shardId, parties, map) });
+    if (owned && traces) found.push({ kind: 'trace', name: schema, party, shardId, kept: undefined });
+    if (owned) continue;
+    const kept = await whyKept(party, shardId, parties, map);
+    found.push({ kind: 'copy', name: schema, party, shardId, kept });
   }
   return found;
 }
