@@ -1,12 +1,17 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { shardFor } from '../../src/core/index.ts';
 import { ReplicaEngine } from '../../src/import/index.ts';
-import { freshDatabases } from '../support/database.ts';
+import { freshDatabases, type TestDatabase } from '../support/database.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { mariadbOfFile } from './fixture.ts';
+import { type LoadTurns, runTransaction, startRandomLoad, withMysqlSession } from './random-load.ts';
 import { shardedConfig } from './sharded-config.ts';
 
 const mariadb = mariadbOfFile();
+
+/** HYPERVAULT_SEED gives the changes of a failed run again. */
+const SEED = Number(process.env.HYPERVAULT_SEED ?? Date.now() % 1_000_000);
+const TRANSACTIONS = 300;
 
 const COLUMNS: Record<string, { by: string; list: string }> = {
   owner: { by: 'id', list: 'id, name' },
@@ -15,8 +20,19 @@ const COLUMNS: Record<string, { by: string; list: string }> = {
   tag: { by: 'id', list: 'id, owner_id' },
 };
 
-it('finds children in other shards and on other servers', { timeout: 120_000 }, async () => {
-  const schema = `cascading_${process.pid}`;
+interface Cascading {
+  readonly schema: string;
+  readonly databases: readonly TestDatabase[];
+  source(sql: string): Promise<unknown>;
+  /** The tables whose rows are not in the shards where they belong. */
+  difference(): Promise<string[]>;
+}
+
+let made = 0;
+
+async function cascading(): Promise<Cascading> {
+  made += 1;
+  const schema = `cascading_${process.pid}_${made}`;
   const source = (sql: string): Promise<unknown> => mariadb().query(sql, [], schema);
   await mariadb().query(`create database ${schema}`);
   await source(`
@@ -48,12 +64,6 @@ it('finds children in other shards and on other servers', { timeout: 120_000 }, 
     stop.abort();
     await run;
   });
-  await source(
-    'delete from owner where id in (1, 2, 3, 4, 5); insert into owner values (2, "again"); delete from account where id = 40',
-  );
-  await source(
-    'begin; insert into tag values (500, 7); delete from owner where id = 7; insert into owner values (7, "new"); insert into tag values (501, 7); commit',
-  );
   const difference = async (): Promise<string[]> => {
     const different: string[] = [];
     for (const [table, { by, list }] of Object.entries(COLUMNS)) {
@@ -70,6 +80,17 @@ it('finds children in other shards and on other servers', { timeout: 120_000 }, 
     }
     return different;
   };
+  return { schema, databases, source, difference };
+}
+
+it('finds children in other shards and on other servers', { timeout: 120_000 }, async () => {
+  const { databases, source, difference } = await cascading();
+  await source(
+    'delete from owner where id in (1, 2, 3, 4, 5); insert into owner values (2, "again"); delete from account where id = 40',
+  );
+  await source(
+    'begin; insert into tag values (500, 7); delete from owner where id = 7; insert into owner values (7, "new"); insert into tag values (501, 7); commit',
+  );
   await waitFor(async () => (await difference()).length === 0, {
     timeoutMs: 20_000,
     everyMs: 200,
@@ -82,8 +103,62 @@ it('finds children in other shards and on other servers', { timeout: 120_000 }, 
   );
   await source('update owner set id = 1000 where id = 10');
   const asides = async (): Promise<unknown[]> =>
-    (await databases[0].query("select origin_table as t from hypervault.import_table where state = 'aside' order by 1"))
-      .rows;
+    (
+      await databases[0]!.query(
+        "select origin_table as t from hypervault.import_table where state = 'aside' order by 1",
+      )
+    ).rows;
   await waitFor(async () => (await asides()).length === 2, { timeoutMs: 30_000, what: 'the table set aside' });
   expect(await asides()).toEqual([{ t: 'account' }, { t: 'entry' }]);
 });
+
+it(`does the same as the source under random changes, seed ${SEED}`, { timeout: 120_000 }, async () => {
+  const { schema, databases, difference } = await cascading();
+  const load = startRandomLoad({ seed: SEED, pauseMs: 2 }, (turns) =>
+    withMysqlSession(mariadb(), schema, async (client) => {
+      while (turns.going) {
+        const statements = Array.from({ length: turns.random(8) + 1 }, () => statement(turns.random));
+        await runTransaction(client, statements, turns.random(10) === 0 ? 'rollback' : 'commit');
+        await turns.done();
+      }
+    }),
+  );
+  await waitFor(() => load.transactions >= TRANSACTIONS, { timeoutMs: 60_000, what: 'the load' });
+  await load.stop();
+  await waitFor(async () => (await difference()).length === 0, {
+    timeoutMs: 40_000,
+    everyMs: 200,
+    what: `the shards holding what the source has after seed ${SEED}`,
+  });
+  expect((await databases[0]!.query('select table_name, message from hypervault.import_error')).rows).toEqual([]);
+});
+
+/** Keys come from a small range, so that rows come back while cascades wait; accounts take their entries along. */
+function statement(random: LoadTurns['random']): string {
+  const owner = (): number => random(40) + 1;
+  const account = (): number => random(100) + 1;
+  const [id, other] = [account(), owner()];
+  switch (random(10)) {
+    case 0:
+      return `delete from owner where id = ${owner()}`;
+    case 1:
+    case 2:
+      return `insert ignore into owner values (${owner()}, 'n${random(1000)}')`;
+    case 3:
+      return `delete from account where id = ${id}`;
+    case 4:
+      return `insert ignore into account values (${id}, ${other})`;
+    case 5:
+      return `update entry e join account a on a.id = e.account_id set e.owner_id = ${other}
+                where a.id = ${id} and exists (select 1 from owner where id = ${other});
+              update account set owner_id = ${other} where id = ${id} and exists (select 1 from owner where id = ${other})`;
+    case 6:
+      return `insert ignore into entry select ${random(400) + 1}, owner_id, id from account where id = ${id} and owner_id is not null`;
+    case 7:
+      return `insert ignore into tag values (${random(150) + 1}, ${other})`;
+    case 8:
+      return `delete from tag where id = ${random(150) + 1}`;
+    default:
+      return `update ignore tag set id = ${random(150) + 1} where id = ${random(150) + 1}`;
+  }
+}
