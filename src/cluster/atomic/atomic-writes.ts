@@ -39,9 +39,9 @@ const MOVED = new Set<string | undefined>([
  * Writes to several shards that happen on all of them or on none, by two-phase commit:
  *
  * ```
- *  shard A (coordinator)   begin · decision row ···································· COMMIT ─────────────── forget
- *  shard B                          begin · work · PREPARE ··························┆··· COMMIT PREPARED
- *  shard C                                begin · work · PREPARE ····················┆··· COMMIT PREPARED
+ *  shard A (coordinator)   begin ··········· decision row ·························· COMMIT ─────────────── forget
+ *  shard B                       begin ···················· work ········· PREPARE ··┆··· COMMIT PREPARED
+ *  shard C                             begin ·············· work · PREPARE ··········┆··· COMMIT PREPARED
  *                          └──────── a crash here: none of it ───────────────────────┴── here: all of it ──┘
  * ```
  *
@@ -81,7 +81,8 @@ export class AtomicWrites {
    *
    * @param shards - 2 to 16, each once; the first one coordinates, best the one that is written to most
    * @returns what `fn` returns, once it is decided: a server that is away meanwhile has its part when it is back
-   * @throws what `fn` throws; OutcomeUnknownError when the coordinator was lost while deciding: recovery will tell
+   * @throws what `fn` throws; OutcomeUnknownError when the coordinator was lost while deciding: recovery will tell;
+   *   AtomicPartLostError when it is done, and a failover has lost the part of a shard
    * @example
    * ```ts
    * await atomic.write([from, to], async ([source, target]) => {
