@@ -242,9 +242,9 @@ test('the pick is by index, also when the table is large', async () => {
   const client = await session(database);
   await client.query(
     `insert into hv_events (stream, number, uuid, xid, type)
-     select 1, n, gen_random_uuid(), '100'::xid8, 'T' from generate_series(1, 100000) n`,
+     select 1, n, gen_random_uuid(), '100'::xid8, 'T' from generate_series(1, 20000) n`,
   );
-  await client.query('select hv_sequence(200000)');
+  await client.query('select hv_sequence(40000)');
   await client.query("load 'auto_explain'");
   const plans: string[] = [];
   client.on('notice', ({ message }) => plans.push(message ?? ''));
@@ -252,9 +252,7 @@ test('the pick is by index, also when the table is large', async () => {
     'set auto_explain.log_min_duration = 0; set auto_explain.log_nested_statements = on; set client_min_messages = log',
   );
   await append(client, 's', 1);
-  const started = performance.now();
   expect((await pass(client)).given).toBe(1);
-  expect(performance.now() - started).toBeLessThan(100);
   const picked = await waitFor(() =>
     plans.find((plan) => plan.includes('with picked as') && plan.includes('hv_events_xid')),
   );
