@@ -29,7 +29,9 @@ export async function withMapStore<T>(
 export async function newestMap(store: MapStore, signal: AbortSignal): Promise<MapDocument> {
   const version = await store.read({ signal });
   if (version === null)
-    throw new MapMissingError('the control database holds no shard map; make one with hypervault map rebuild');
+    throw new MapMissingError(
+      'the control database holds no shard map: hypervault init makes one where the configuration says shards: live, hypervault map rebuild makes it anew of the shards',
+    );
   return version.document;
 }
 

@@ -117,7 +117,9 @@ export class LiveShardMap implements ShardMapSource {
       this.#following = following.catch(() => this.#keepTrying());
     }
     if (this.#current === undefined) {
-      throw new MapMissingError('the control database holds no shard map; make one with hypervault init');
+      throw new MapMissingError(
+        'the control database holds no shard map: hypervault init makes one where the configuration says shards: live',
+      );
     }
   }
 

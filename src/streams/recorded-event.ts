@@ -2,7 +2,7 @@ import { Key } from '../core/index.ts';
 import { PayloadUnreadableError } from './errors.ts';
 import type { Position } from './position.ts';
 
-/** What a row of an event holds, as it comes from the server. @internal */
+/** What a row of an event holds, as it comes from the server. */
 export interface EventRow {
   readonly stream: string;
   readonly number: bigint;

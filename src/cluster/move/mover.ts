@@ -51,7 +51,9 @@ export class Mover {
   async map(): Promise<MapDocument> {
     const newest = await this.store.read({ signal: this.options.signal });
     if (newest !== null) return newest.document;
-    throw new MapMissingError('the control database holds no shard map; make one with hypervault init or map rebuild');
+    throw new MapMissingError(
+      'the control database holds no shard map: hypervault init makes one where the configuration says shards: live, hypervault map rebuild makes it anew of the shards',
+    );
   }
 
   /** Runs `work` on one move as its only mover, with sessions of its own. What goes wrong is written into the journal. */
