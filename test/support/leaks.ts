@@ -11,7 +11,7 @@ const before = counted();
 
 afterAll(async () => {
   // Sockets and processes take a moment to close after they were told to.
-  await waitFor(async () => (await left()).length === 0, { timeoutMs: 3_000, everyMs: 20 }).catch(() => {});
+  await waitFor(async () => (await left()).length === 0, { timeoutMs: 15_000, everyMs: 20 }).catch(() => {});
   expect(await left(), 'what this file opened and did not close').toEqual([]);
 });
 
