@@ -12,7 +12,7 @@ export interface ShardLoad {
   readonly servers: Readonly<Record<string, ConnectionSettings>>;
   readonly shards: readonly number[];
   readonly writers: number;
-  /** Pause of each writer between two calls. */
+  /** Pause of each writer between two calls, in the mean: half of it to half as much again, so that they never go in step. */
   readonly everyMs: number;
   /** Own tables `t1` to `t<tables>`; 0 writes entities only. */
   readonly tables: number;
@@ -77,7 +77,7 @@ async function serve({ control, servers, shards, writers, everyMs, tables }: Sha
       } catch (error) {
         failures.push(`${(error as { code?: string }).code}: ${(error as Error).message}`);
       }
-      if (everyMs > 0) await new Promise((resolve) => setTimeout(resolve, everyMs));
+      if (everyMs > 0) await new Promise((resolve) => setTimeout(resolve, everyMs * (0.5 + Math.random())));
     }
   };
   const writing = Array.from({ length: writers }, (_, writer) => write(writer));
