@@ -72,7 +72,9 @@ async function inTurn(appenders: Record<string, Append>, callers: number): Promi
       if (round > 0) rates.set(name, [...(rates.get(name) ?? []), (count * 1_000) / SLICE_MS]);
     }
   }
-  return Object.fromEntries([...rates].map(([name, list]) => [name, Math.round(list.sort((a, b) => a - b)[list.length >> 1]!)]));
+  return Object.fromEntries(
+    [...rates].map(([name, list]) => [name, Math.round(list.sort((a, b) => a - b)[list.length >> 1]!)]),
+  );
 }
 
 async function rawInsert(connection: pg.ClientConfig, ended: (() => Promise<unknown>)[]): Promise<Append> {

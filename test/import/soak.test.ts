@@ -123,8 +123,9 @@ it(`is equal to its source after ${KILLS} kills, in every phase, under load`, {
   const names = Object.keys(PHASES);
   for (let kill = 0; kill < KILLS; kill++) {
     const phase = names[kill % names.length]!;
-    await PHASES[phase]!(f, kill).catch((error: unknown) => {
-      throw new Error(`kill ${kill}, ${phase}`, { cause: error });
+    await PHASES[phase]!(f, kill).catch(async (error: unknown) => {
+      const aside = await f.rows(`select origin_table, reason from hypervault.import_table where state <> 'followed'`);
+      throw new Error(`kill ${kill}, ${phase}; set aside: ${JSON.stringify(aside)}`, { cause: error });
     });
   }
   await load.stop();
