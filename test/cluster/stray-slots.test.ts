@@ -49,10 +49,12 @@ test('the slot of a table under copy whose subscription was dropped: seen with t
     },
     { what: 'the copy to end' },
   );
+  const [before] = await left();
   await a.query(`insert into public.big select generate_series(2, 10000)`);
   const [found] = await left();
   expect(found).toMatchObject({ server: 'a', kind: 'slot', name, kept: undefined });
-  expect(found!.retainedBytes!).toBeGreaterThan(500_000n);
+  // However little of it was to be kept before: the log of these rows is.
+  expect(found!.retainedBytes! - before!.retainedBytes!).toBeGreaterThan(300_000n);
   expect(await janitor(setting)).toMatchObject([{ server: 'a', kind: 'slot', name, removed: false, kept: undefined }]);
   expect(await janitor(setting, { remove: true })).toMatchObject([{ name, removed: true }]);
   expect(await slot()).toBeUndefined();
