@@ -3,6 +3,7 @@ import { Backoff } from '../internal/backoff.ts';
 import { linkSignals } from '../internal/link-signals.ts';
 import { sleep } from '../internal/sleep.ts';
 import { TypedEmitter } from '../internal/typed-emitter.ts';
+import { CatchUpLimit } from './catch-up-limit.ts';
 import type { Commit } from './commit.ts';
 import { commitOfRow, hasCommit } from './commit-rows.ts';
 import { onChange } from './on-change.ts';
@@ -39,11 +40,6 @@ export interface MirrorOptions {
 
 /** Longest pause between two tries to read from a server that is away. */
 const MAX_PAUSE_MS = 500;
-/** What changed since is mostly little: a session that takes longer for it is dead. The whole map may take longer. */
-const CATCH_UP_LIMIT_MS = 2_000;
-/** Each try that ran into its limit is followed by one with twice as long: it may be much that changed. */
-const MAX_CATCH_UP_LIMIT_MS = 60_000;
-
 /**
  * All present keys of a namespace, in memory, following the database.
  *
@@ -60,11 +56,11 @@ export class CommitMirror<V = Buffer> extends TypedEmitter<MirrorEvents<V>> {
   readonly #prefix: string;
   readonly #map = new Map<string, Commit<V>>();
   readonly #wakeUp = new WakeUp();
+  readonly #catchUpLimit = new CatchUpLimit();
   readonly #stop = stopController();
   readonly #waiting = new Set<() => void>();
   #revision = 0n;
   #timeline = '';
-  #catchUpLimitMs = CATCH_UP_LIMIT_MS;
   #task: Promise<void> | undefined;
   #unsubscribe: (() => void) | undefined;
 
@@ -163,7 +159,7 @@ export class CommitMirror<V = Buffer> extends TypedEmitter<MirrorEvents<V>> {
 
   async #catchUp(): Promise<void> {
     const { signal } = this.#stop;
-    const rows = await this.#changedSince(signal);
+    const rows = await this.#catchUpLimit.within((limitMs) => this.#read(this.#revision, signal, limitMs));
     const { newest, timeline } = rows[0]!;
     if (timeline !== this.#timeline || BigInt(newest) < this.#revision) return this.#readAll(signal);
     const changes: HeadChange<V>[] = [];
@@ -186,20 +182,6 @@ export class CommitMirror<V = Buffer> extends TypedEmitter<MirrorEvents<V>> {
     }
     this.#timeline = timeline;
     this.#moveTo(BigInt(newest), changes);
-  }
-
-  async #changedSince(signal: AbortSignal): Promise<PublishedRow[]> {
-    const limitMs = this.#catchUpLimitMs;
-    const began = performance.now();
-    try {
-      const rows = await this.#read(this.#revision, signal, limitMs);
-      this.#catchUpLimitMs = CATCH_UP_LIMIT_MS;
-      return rows;
-    } catch (error) {
-      const tooSlow = performance.now() - began >= limitMs;
-      this.#catchUpLimitMs = tooSlow ? Math.min(2 * limitMs, MAX_CATCH_UP_LIMIT_MS) : CATCH_UP_LIMIT_MS;
-      throw error;
-    }
   }
 
   #read(after: bigint, signal: AbortSignal | undefined, limitMs: number | undefined): Promise<PublishedRow[]> {

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Cursor, Datastore } from '../core/index.ts';
 import { AbortedError, ClosedError } from '../errors.ts';
+import { abortable } from '../internal/abortable.ts';
 import { Backoff } from '../internal/backoff.ts';
 import { linkSignals } from '../internal/link-signals.ts';
 import { quoteIdentifier } from '../internal/quote.ts';
@@ -112,7 +113,12 @@ export class Shards {
     // Without a signal the lanes settle everything when they close.
     if (signal === undefined) return this.#persist(attempt, this.closing, undefined, until);
     using linked = linkSignals([signal, this.closing]);
-    return await this.#persist(() => abortable(attempt(), linked.signal), linked.signal, signal, until);
+    return await this.#persist(
+      () => abortable(attempt(), linked.signal, 'an operation of the event store'),
+      linked.signal,
+      signal,
+      until,
+    );
   }
 
   async #persist<T>(
@@ -182,13 +188,4 @@ export class Shards {
       giveBack: () => this.#datastore.putConnection(cursor),
     };
   }
-}
-
-/** Ends the wait when the signal fires; the work itself goes on and its result is dropped. */
-function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -136,9 +136,8 @@ test('on Postgres 15: written, recovered, undone, and a shard moves between', { 
   await expectNothingLeft(db, [1, 2, 3]);
 });
 
-test('a part that its standby has got outlives a failover, and is ended as its decision says', {
-  timeout: 90_000,
-}, async () => {
+/** Shards 1 and 2 on a server, 30 and 31 on a primary with its standby. */
+async function besideAPair() {
   const pair = await serverPair({ settings: ROOM });
   const [other] = (await ownServers({ servers: 1, settings: ROOM })).servers;
   const connections = [
@@ -146,6 +145,13 @@ test('a part that its standby has got outlives a failover, and is ended as its d
     { hosts: pair.hosts, ...pair.login, name: 'b', shards: '30-32' },
   ];
   await install(connections, { modules: ['core', 'cluster'] });
+  return { pair, other, connections };
+}
+
+test('a part that its standby has got outlives a failover, and is ended as its decision says', {
+  timeout: 90_000,
+}, async () => {
+  const { pair, connections } = await besideAPair();
   const db = datastore(connections, { poolBlockTimeoutMs: 2_000 });
   const { atomic, write } = await writer(db, {
     retryForMs: 0,
@@ -197,13 +203,7 @@ test('a part that its standby has got outlives a failover, and is ended as its d
 test('a part that its standby had not got is lost in a failover: told to the writer, and kept in mind', {
   timeout: 90_000,
 }, async () => {
-  const pair = await serverPair({ settings: ROOM });
-  const [other] = (await ownServers({ servers: 1, settings: ROOM })).servers;
-  const connections = [
-    { ...other!.connection, name: 'a', shards: '1-3' },
-    { hosts: pair.hosts, ...pair.login, name: 'b', shards: '30-32' },
-  ];
-  await install(connections, { modules: ['core', 'cluster'] });
+  const { pair, other, connections } = await besideAPair();
   const db = datastore(connections);
   await databaseOf(other!.connection).query(`select hypervault.claim('shard0001', 'a', 1)`);
   await pair.caughtUp();

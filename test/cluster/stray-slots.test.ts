@@ -6,14 +6,19 @@ import { movableCluster } from '../support/movable-cluster.ts';
 import { startProxy } from '../support/proxy.ts';
 import { waitFor } from '../support/wait-for.ts';
 
+async function mappedCluster() {
+  const cluster = await movableCluster();
+  const map = shardMapOf([
+    { ...cluster.a.connection, name: 'a', shards: '1-3' },
+    { ...cluster.b.connection, name: 'b', shards: '3-5' },
+  ]);
+  return { ...cluster, map };
+}
+
 test('the slot of a table under copy whose subscription was dropped: seen with the log it keeps, dropped by the janitor', {
   timeout: 60_000,
 }, async () => {
-  const { setting, a, b, control } = await movableCluster();
-  const map = shardMapOf([
-    { ...a.connection, name: 'a', shards: '1-3' },
-    { ...b.connection, name: 'b', shards: '3-5' },
-  ]);
+  const { setting, a, b, control, map } = await mappedCluster();
   const left = async (): Promise<readonly Leftover[]> =>
     (await clusterStatus(map, { control: control.connection })).leftovers;
   const subscription = `mine_${process.pid}`;
@@ -67,11 +72,7 @@ test('the slot of a table under copy whose subscription was dropped: seen with t
 test('slots of imports and reference tables that nobody reads are named and kept; with no journal no move is said to be over', {
   timeout: 60_000,
 }, async () => {
-  const { setting, a, b, control } = await movableCluster();
-  const map = shardMapOf([
-    { ...a.connection, name: 'a', shards: '1-3' },
-    { ...b.connection, name: 'b', shards: '3-5' },
-  ]);
+  const { setting, a, control, map } = await mappedCluster();
   await moveShards(setting, { shards: [1], to: 'b' }, { acceptStaleReads: true });
   const names = [`hv_ref_r_${process.pid}`, `hypervault_s${process.pid}`, `theirs_${process.pid}`];
   for (const name of names) await a.query(`select pg_create_logical_replication_slot('${name}', 'pgoutput')`);

@@ -4,6 +4,27 @@ import { MapFollower } from '../../src/core/moved-shard.ts';
 import { testDatastore } from '../support/datastore.ts';
 import { rejection, waitFor } from '../support/wait-for.ts';
 
+/** A source whose map the test changes, and whose answers it gives. */
+function sourceOf(first: ShardMap, refresh: () => Promise<ShardMap>) {
+  let current = first;
+  const listeners = new Set<(map: ShardMap) => void>();
+  const source: ShardMapSource = {
+    get current() {
+      return current;
+    },
+    changed: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    refresh,
+  };
+  const change = (map: ShardMap): void => {
+    current = map;
+    for (const listener of listeners) listener(map);
+  };
+  return { source, listeners, change };
+}
+
 /** Shard 2 lives on `a`; `move()` makes `b` its owner, in the database and in what `refresh` will say. */
 async function movable(options: DatastoreOptions = {}) {
   const { connections, databases } = await testDatastore();
@@ -30,27 +51,13 @@ async function movable(options: DatastoreOptions = {}) {
       { epoch: 2n },
     ),
   };
-  let current = maps.old;
   let newest = maps.old;
   let refreshes = 0;
-  const listeners = new Set<(map: ShardMap) => void>();
-  const source: ShardMapSource = {
-    get current() {
-      return current;
-    },
-    changed: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    refresh: async () => {
-      refreshes += 1;
-      if (newest !== current) {
-        current = newest;
-        for (const listener of listeners) listener(current);
-      }
-      return current;
-    },
-  };
+  const { source, change } = sourceOf(maps.old, async () => {
+    refreshes += 1;
+    if (newest !== source.current) change(newest);
+    return source.current;
+  });
   const db = new Datastore(source, options);
   onTestFinished(() => db.disconnect({ deadlineMs: 1_000 }));
   const move = async (): Promise<void> => {
@@ -129,34 +136,24 @@ test('a call that waits behind a fence goes on with the map that comes by itself
   const servers = shardMapOf(connections).servers;
   const [a, b] = servers as [(typeof servers)[number], (typeof servers)[number]];
   const from = { ...a, ranges: [{ from: 1, to: 2 }] };
-  let current = new ShardMap([from, b], { epoch: 1n });
-  const listeners = new Set<(map: ShardMap) => void>();
   let asked = 0;
-  const source: ShardMapSource = {
-    get current() {
-      return current;
-    },
-    changed: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    refresh: async () => {
-      asked += 1;
-      const answer = current;
-      // Right behind the answer: the call waits for the next map by now.
-      setImmediate(() => {
-        current = new ShardMap(
+  const { source, change } = sourceOf(new ShardMap([from, b], { epoch: 1n }), async () => {
+    asked += 1;
+    const answer = source.current;
+    // Right behind the answer: the call waits for the next map by now.
+    setImmediate(() =>
+      change(
+        new ShardMap(
           [
             { ...a, ranges: [] },
             { ...b, ranges: [{ from: 1, to: 9 }] },
           ],
           { epoch: 2n },
-        );
-        for (const listener of listeners) listener(current);
-      });
-      return answer;
-    },
-  };
+        ),
+      ),
+    );
+    return answer;
+  });
   const follower = new MapFollower(source);
   const fence = { server: b.name, epoch: 2n };
   expect(await follower.behindFence(a.name, 1, fence, Date.now() + 5_000)).toBe(true);
@@ -166,28 +163,19 @@ test('a call that waits behind a fence goes on with the map that comes by itself
 test('a call behind a fence goes on with the map that comes by itself while the one it asked for is late', async () => {
   const { connections } = await testDatastore();
   const [a, b] = shardMapOf(connections).servers as [ShardMap['servers'][number], ShardMap['servers'][number]];
-  let current = new ShardMap([{ ...a, ranges: [{ from: 1, to: 2 }] }, b], { epoch: 1n });
-  const listeners = new Set<(map: ShardMap) => void>();
-  const source: ShardMapSource = {
-    get current() {
-      return current;
-    },
-    changed: (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    refresh: () => new Promise(() => {}),
-  };
+  const first = new ShardMap([{ ...a, ranges: [{ from: 1, to: 2 }] }, b], { epoch: 1n });
+  const { source, listeners, change } = sourceOf(first, () => new Promise(() => {}));
   const waiting = new MapFollower(source).behindFence(a.name, 1, { server: b.name, epoch: 2n }, Date.now() + 5_000);
   await waitFor(() => listeners.size === 1, { what: 'a listener' });
-  current = new ShardMap(
-    [
-      { ...a, ranges: [] },
-      { ...b, ranges: [{ from: 1, to: 9 }] },
-    ],
-    { epoch: 2n },
+  change(
+    new ShardMap(
+      [
+        { ...a, ranges: [] },
+        { ...b, ranges: [{ from: 1, to: 9 }] },
+      ],
+      { epoch: 2n },
+    ),
   );
-  for (const listener of listeners) listener(current);
   expect(await waiting).toBe(true);
   expect(listeners.size).toBe(0);
 });
