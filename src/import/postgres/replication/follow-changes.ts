@@ -91,7 +91,7 @@ export function followChanges(client: Client, options: FollowChangesOptions): Ch
         (kept) => watch.look(kept),
         () => {},
       );
-    if (structures?.isDue) structures.look().catch(() => {});
+    if (structures?.isDue) void structures.look();
     options.flushedPlace().then(
       (place) => {
         mark = place;

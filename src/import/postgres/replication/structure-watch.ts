@@ -2,6 +2,7 @@ import type { Position } from '../../model/position.ts';
 import { qualifiedName } from '../../model/source-table.ts';
 import type { FollowedTable } from '../../stream/followed-table.ts';
 import type { FollowedTables } from '../../stream/followed-tables.ts';
+import { messageOf } from '../../workers/message-of.ts';
 import {
   type StructureNow,
   unloggedChange,
@@ -38,6 +39,8 @@ export class StructureWatch {
   /** Changes that the log may still tell of: it does so before the place, or has nothing to tell. */
   readonly #awaited = new Map<FollowedTable, bigint>();
   #dueAt = 0;
+  /** Running. */
+  #failures = 0;
 
   constructor(options: StructureWatchOptions) {
     this.#options = options;
@@ -47,7 +50,19 @@ export class StructureWatch {
     return Date.now() >= this.#dueAt;
   }
 
+  /** Never fails, for the log goes on without it. What fails twice running is told once; a session that ends fails once. */
   async look(): Promise<void> {
+    try {
+      await this.#look();
+      this.#failures = 0;
+    } catch (error) {
+      this.#failures += 1;
+      if (this.#failures !== 2) return;
+      this.#options.warn(`whether tables of the source have changed can't be seen: ${messageOf(error)}`);
+    }
+  }
+
+  async #look(): Promise<void> {
     this.#dueAt = Date.now() + EVERY_MS;
     const { tables, read, strangers, setAside, warn, moveOn } = this.#options;
     const before = [...tables].filter(({ source }) => source.postgres !== undefined);
