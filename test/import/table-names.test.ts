@@ -8,18 +8,28 @@ import { logicalServerOfFile, postgresFixture } from './postgres-fixture.ts';
 const mariadb = mariadbOfFile();
 const postgres = logicalServerOfFile();
 
-it.each(['direct', 'log'])(
-  'follows a table whose name is given to another at once (mode %s)',
+it.each([
+  ['direct', 0],
+  ['direct', 30],
+  ['log', 0],
+  ['log', 30],
+])(
+  'follows a table whose name is given to another at once (mode %s, a catalogue that takes %i ms)',
   {
     timeout: 60_000,
   },
-  async (mode) => {
+  async (mode, ms) => {
     const f = await importFixture(mariadb(), { source: { mode } });
     await f.source(`create table log (id int primary key, v int); insert into log values (1, 1), (2, 2);
     create table again (id int primary key, v int); insert into again values (1, 1)`);
     await f.init();
+    // What the reader writes ahead and what is noted of applied batches meet surely
+    await f.rows(`create function public.take_long() returns trigger language plpgsql as $$
+      begin perform pg_sleep(${ms} / 1000.0); return new; end $$;
+      create trigger take_long before insert or update on hypervault.import_table
+      for each row execute function public.take_long()`);
     const stop = await f.start();
-    for (let n = 0; n < 3; n++) {
+    for (let n = 0; n < 6; n++) {
       await f.source(`rename table log to log_${n}; create table log like log_${n}; insert into log values (${n + 10}, 0);
       update log_${n} set v = v + 1; delete from log_${n} where id = 1`);
     }
@@ -38,10 +48,10 @@ it.each(['direct', 'log'])(
     );
     await f.caughtUp();
     expect(await f.rows('select table_name, message from hypervault.import_error')).toEqual([]);
-    expect(await expectSameDatabase(f)).toEqual({ again: 2, log: 3, log_0: 0, log_1: 1, log_2: 1 });
+    expect(await expectSameDatabase(f)).toEqual({ again: 2, log: 3, log_0: 0, log_1: 1, log_2: 1, log_3: 1, log_4: 1, log_5: 1 });
     const { tables } = await f.engine.verify('shop');
     expect(tables.map(({ table, state }) => `${table.split('.')[1]} ${state}`).sort()).toEqual(
-      ['again', 'log', 'log_0', 'log_1', 'log_2'].map((name) => `${name} equal`),
+      ['again', 'log', 'log_0', 'log_1', 'log_2', 'log_3', 'log_4', 'log_5'].map((name) => `${name} equal`),
     );
   },
 );

@@ -136,67 +136,6 @@ export async function putTable(
   return toRow(rows[0]!);
 }
 
-/** Who has a name in the catalogue. */
-export async function findNamed(
-  client: Queryable,
-  source: SourceRow,
-  { schema, name }: Pick<SourceTable, 'schema' | 'name'>,
-): Promise<{ readonly id: number; readonly state: TableState } | null> {
-  const { rows } = await client.query<{ id: string; state: TableState }>(
-    `select table_id::text as id, state
-       from hypervault.import_table
-      where source_id = $1
-        and origin_schema = $2
-        and origin_table = $3`,
-    [source.id.toString(), schema, name],
-  );
-  return rows[0] === undefined ? null : { id: Number(rows[0].id), state: rows[0].state };
-}
-
-/**
- * Takes a table's name away in the catalogue, for another one has it. It is on the way to a name of its own, or to its
- * end: what the log says of that is read, and noted when it is applied.
- */
-export async function freeName(client: Queryable, tableId: number): Promise<void> {
-  await client.query(
-    `update hypervault.import_table
-        set origin_table = format('%s (%s)', origin_table, table_id)
-      where table_id = $1`,
-    [tableId],
-  );
-}
-
-/** Stores the structure of a table after a statement that changed it. The version is the caller's, so that it can be repeated. */
-export async function updateStructure(
-  client: Queryable,
-  source: SourceRow,
-  table: { readonly id: number; readonly version: number; readonly source: SourceTable; readonly target: TargetTable },
-): Promise<void> {
-  const holder = await findNamed(client, source, table.source);
-  if (holder !== null && holder.id !== table.id) await freeName(client, holder.id);
-  await client.query(
-    `update hypervault.import_table
-        set origin_schema = $3,
-            origin_table = $4,
-            target_schema = $5,
-            target_table = $6,
-            source_structure = $7,
-            target_structure = $8,
-            version = $2
-      where table_id = $1`,
-    [
-      table.id,
-      table.version,
-      table.source.schema,
-      table.source.name,
-      table.target.schema,
-      table.target.name,
-      JSON.stringify(table.source),
-      JSON.stringify(table.target),
-    ],
-  );
-}
-
 export async function setChunks(client: Queryable, tableId: number, chunks: ChunkPlan): Promise<void> {
   await client.query('update hypervault.import_table set chunks = $2 where table_id = $1', [
     tableId,

@@ -1,8 +1,8 @@
 import { appendLog, endOfLog, logOfPrepared, trimLog } from '../catalogue/log-rows.ts';
 import { readPosition } from '../catalogue/position-rows.ts';
 import { listPrepared } from '../catalogue/prepared-rows.ts';
-import { inTransaction } from '../catalogue/servers.ts';
-import { listTables, setDropped, updateStructure } from '../catalogue/table-rows.ts';
+import { givingNames, updateStructure } from '../catalogue/table-names.ts';
+import { listTables, setDropped } from '../catalogue/table-rows.ts';
 import { earliest } from '../snapshot/copy-job.ts';
 import type { Batch } from '../stream/batch.ts';
 import { BatchQueue } from '../stream/batch-queue.ts';
@@ -78,7 +78,7 @@ async function preparedAtEnd({ context, source }: ReplicaParts, server: string):
 async function append({ context, source }: ReplicaParts, batch: Batch): Promise<void> {
   const payload = storeBatch(batch);
   await context.control((client) =>
-    inTransaction(client, async () => {
+    givingNames(client, source, async () => {
       for (const round of batch.rounds) {
         if (round.kind !== 'structure') continue;
         if (round.after !== null) await updateStructure(client, source, round.after);

@@ -3,7 +3,8 @@ import { ServerApplier } from '../apply/server-applier.ts';
 import { deleteLog } from '../catalogue/log-rows.ts';
 import { listPrepared } from '../catalogue/prepared-rows.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
-import { deleteTable, listTables, updateStructure } from '../catalogue/table-rows.ts';
+import { givingNames, updateStructure } from '../catalogue/table-names.ts';
+import { deleteTable, listTables } from '../catalogue/table-rows.ts';
 import type { EngineContext } from '../commands/context.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import type { Position } from '../model/position.ts';
@@ -188,12 +189,14 @@ export class AppliedBatches {
     const { context, config, source, observer } = this.#parts;
     const structures = batch.rounds.filter((round) => round.kind === 'structure');
     if (structures.length > 0) {
-      await context.control(async (client) => {
-        for (const { before, after } of structures) {
-          if (after === null) await deleteTable(client, before!.id);
-          else if (!this.#structuresAreRead) await updateStructure(client, source, after);
-        }
-      });
+      await context.control((client) =>
+        givingNames(client, source, async () => {
+          for (const { before, after } of structures) {
+            if (after === null) await deleteTable(client, before!.id);
+            else if (!this.#structuresAreRead) await updateStructure(client, source, after);
+          }
+        }),
+      );
     }
     await this.#parts.notes.structuresChanged(new Set(structures.flatMap(({ after }) => after?.id ?? [])));
     if (!this.#consistent && position.ordinal >= (source.highWater ?? 0n)) {

@@ -1,6 +1,7 @@
 import { listStructures, readPosition, type StructureRow } from '../catalogue/position-rows.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
-import { deleteTable, freeName, listTables, updateStructure } from '../catalogue/table-rows.ts';
+import { freeName, givingNames, updateStructure } from '../catalogue/table-names.ts';
+import { deleteTable, listTables } from '../catalogue/table-rows.ts';
 import type { EngineContext } from '../commands/context.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { serversOf } from './load-tables.ts';
@@ -31,21 +32,23 @@ export async function settleStructures(
   );
   const applied = new Map(behind.structures.map((structure) => [structure.tableId, structure]));
   const somewhere = new Set(servers.flatMap(({ structures }) => structures.map(({ tableId }) => tableId)));
-  return context.control(async (client) => {
-    const rows = await listTables(client, source);
-    const stale = rows.flatMap((row): StructureRow[] => {
-      const structure = applied.get(row.id);
-      return structure !== undefined && row.state !== 'copying' && structure.version > row.version ? [structure] : [];
-    });
-    // Their names may have gone round among them
-    for (const { tableId } of stale) await freeName(client, tableId);
-    for (const { tableId: id, version, source: was, target } of stale) {
-      await updateStructure(client, source, { id, version, source: was, target });
-    }
-    // Dropped, or made by a statement that comes again
-    for (const { id, state } of rows) {
-      if (!somewhere.has(id) && (state === 'followed' || state === 'dropped')) await deleteTable(client, id);
-    }
-    return new Set(stale.map(({ tableId }) => tableId));
-  });
+  return context.control((client) =>
+    givingNames(client, source, async () => {
+      const rows = await listTables(client, source);
+      const stale = rows.flatMap((row): StructureRow[] => {
+        const structure = applied.get(row.id);
+        return structure !== undefined && row.state !== 'copying' && structure.version > row.version ? [structure] : [];
+      });
+      // Their names may have gone round among them
+      for (const { tableId } of stale) await freeName(client, tableId);
+      for (const { tableId: id, version, source: was, target } of stale) {
+        await updateStructure(client, source, { id, version, source: was, target });
+      }
+      // Dropped, or made by a statement that comes again
+      for (const { id, state } of rows) {
+        if (!somewhere.has(id) && (state === 'followed' || state === 'dropped')) await deleteTable(client, id);
+      }
+      return new Set(stale.map(({ tableId }) => tableId));
+    }),
+  );
 }

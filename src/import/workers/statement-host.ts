@@ -2,7 +2,8 @@ import type { ClientBase } from 'pg';
 import { noteError } from '../catalogue/error-rows.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
 import type { StoredRouting } from '../catalogue/table-rows.ts';
-import { deleteTable, findNamed, freeName, putTable, setTableState } from '../catalogue/table-rows.ts';
+import { findNamed, freeName, givingNames } from '../catalogue/table-names.ts';
+import { deleteTable, putTable, setTableState } from '../catalogue/table-rows.ts';
 import { type EngineContext, mappingOptions } from '../commands/context.ts';
 import { isWanted } from '../commands/wanted.ts';
 import type { SourceConfig } from '../config/source-config.ts';
@@ -52,10 +53,12 @@ export function statementHost(
     register: async (table, target): Promise<FollowedTable> => {
       const choice = chooseRouting(table, config.routing);
       if ('problem' in choice) throw new UnmappableTable(qualifiedName(table), [choice.problem]);
-      const row = await context.control(async (client) => {
-        await letGoOfName(client, table);
-        return putTable(client, source, { source: table, target, routing: choice.routing }, 'followed');
-      });
+      const row = await context.control((client) =>
+        givingNames(client, source, async () => {
+          await letGoOfName(client, table);
+          return putTable(client, source, { source: table, target, routing: choice.routing }, 'followed');
+        }),
+      );
       return {
         id: row.id,
         version: row.version,
@@ -67,19 +70,21 @@ export function statementHost(
       };
     },
     registerAside: async (table, reason) => {
-      await context.control(async (client) => {
-        const target = unmappedTable(config.schemaMappings[table.schema] ?? table.schema, table.name);
-        await letGoOfName(client, table);
-        const row = await putTable(client, source, { source: table, target, routing: { kind: 'one' } });
-        await setTableState(client, row.id, 'aside', reason);
-        await noteError(client, source, {
-          phase: 'statement',
-          tableId: row.id,
-          table: qualifiedName(table),
-          message: reason,
-          remedy: syncRemedy(table),
-        });
-      });
+      const target = unmappedTable(config.schemaMappings[table.schema] ?? table.schema, table.name);
+      await context.control((client) =>
+        givingNames(client, source, async () => {
+          await letGoOfName(client, table);
+          const row = await putTable(client, source, { source: table, target, routing: { kind: 'one' } });
+          await setTableState(client, row.id, 'aside', reason);
+          await noteError(client, source, {
+            phase: 'statement',
+            tableId: row.id,
+            table: qualifiedName(table),
+            message: reason,
+            remedy: syncRemedy(table),
+          });
+        }),
+      );
     },
   };
 }
