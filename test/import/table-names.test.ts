@@ -48,7 +48,16 @@ it.each([
     );
     await f.caughtUp();
     expect(await f.rows('select table_name, message from hypervault.import_error')).toEqual([]);
-    expect(await expectSameDatabase(f)).toEqual({ again: 2, log: 3, log_0: 0, log_1: 1, log_2: 1, log_3: 1, log_4: 1, log_5: 1 });
+    expect(await expectSameDatabase(f)).toEqual({
+      again: 2,
+      log: 3,
+      log_0: 0,
+      log_1: 1,
+      log_2: 1,
+      log_3: 1,
+      log_4: 1,
+      log_5: 1,
+    });
     const { tables } = await f.engine.verify('shop');
     expect(tables.map(({ table, state }) => `${table.split('.')[1]} ${state}`).sort()).toEqual(
       ['again', 'log', 'log_0', 'log_1', 'log_2', 'log_3', 'log_4', 'log_5'].map((name) => `${name} equal`),

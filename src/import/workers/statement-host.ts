@@ -1,8 +1,8 @@
 import type { ClientBase } from 'pg';
 import { noteError } from '../catalogue/error-rows.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
-import type { StoredRouting } from '../catalogue/table-rows.ts';
 import { findNamed, freeName, givingNames } from '../catalogue/table-names.ts';
+import type { StoredRouting } from '../catalogue/table-rows.ts';
 import { deleteTable, putTable, setTableState } from '../catalogue/table-rows.ts';
 import { type EngineContext, mappingOptions } from '../commands/context.ts';
 import { isWanted } from '../commands/wanted.ts';
