@@ -56,10 +56,16 @@ function furtherOf({ rivals: _, ...rest }: Result): string {
 }
 
 function listed(value: object): string {
+  if (Array.isArray(value)) return value.join('; ');
   return Object.entries(value)
     .filter(([, figure]) => figure !== null)
-    .map(([name, figure]) => `${name} ${typeof figure === 'number' ? number(figure) : figure}`)
+    .map(([name, figure]) => `${name} ${shown(figure)}`)
     .join(', ');
+}
+
+function shown(figure: unknown): string {
+  if (typeof figure === 'number') return number(figure);
+  return typeof figure === 'object' && figure !== null ? `(${listed(figure)})` : String(figure);
 }
 
 function number(value: number): string {
