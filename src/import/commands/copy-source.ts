@@ -120,7 +120,12 @@ export class SourceCopy {
           { exact: !isPart },
         );
         if (!isPart) await this.#begin(source, goesOn);
-        const snapshot = await source.openSnapshot({ workers, lockTimeoutMs: this.#config.lockTimeoutMs, signal });
+        const snapshot = await source.openSnapshot({
+          workers,
+          tables: copies.map(({ row }) => row.source),
+          lockTimeoutMs: this.#config.lockTimeoutMs,
+          signal,
+        });
         this.#begun ??= snapshot.position;
         try {
           const rowsBefore = copies.reduce((sum, { rows }) => sum + rows, 0);

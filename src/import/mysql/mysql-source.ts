@@ -4,7 +4,7 @@ import type { Position } from '../model/position.ts';
 import type { SourceTable } from '../model/source-table.ts';
 import type { TargetTable } from '../model/target-table.ts';
 import type { ChangeStream, FollowOptions, ImportSource } from '../source/import-source.ts';
-import type { Snapshot } from '../source/snapshot.ts';
+import type { Snapshot, SnapshotOptions } from '../source/snapshot.ts';
 import { PreparedTransactions } from '../stream/prepared-transactions.ts';
 import { ChangeReader } from './binlog/change-reader.ts';
 import { gtidProgress } from './binlog/gtid-progress.ts';
@@ -87,11 +87,7 @@ export class MysqlSource implements ImportSource {
     return mapTable(table, schema, options);
   }
 
-  openSnapshot(options: {
-    workers: number;
-    lockTimeoutMs: number;
-    signal?: AbortSignal | undefined;
-  }): Promise<Snapshot> {
+  openSnapshot(options: SnapshotOptions): Promise<Snapshot> {
     return openSnapshot(this.#options.settings, { flavour: this.flavour, lineage: this.#lineage }, options);
   }
 

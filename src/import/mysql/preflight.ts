@@ -106,7 +106,8 @@ async function checkRights(session: MysqlSession, flavour: ServerFlavour): Promi
     problems.push({
       level: 'warning',
       table: null,
-      message: 'the user has no RELOAD right; on a busy source the copy then runs in one session only',
+      message:
+        'the user has no RELOAD right; for a moment the copy locks its tables against writing instead (lock tables), after the transactions that write to them',
     });
   }
   return problems;

@@ -1,6 +1,8 @@
+import { ReplicaStateError } from '../errors.ts';
 import type { Position } from '../model/position.ts';
+import type { SourceTable } from '../model/source-table.ts';
 import type { MappedTable } from '../model/target-table.ts';
-import type { Snapshot, SnapshotReader } from '../source/snapshot.ts';
+import type { Snapshot, SnapshotOptions, SnapshotReader } from '../source/snapshot.ts';
 import { qualifyMysql } from './copy-line.ts';
 import type { SourceServer } from './flavour.ts';
 import { MysqlSession, type MysqlSettings } from './session.ts';
@@ -10,29 +12,32 @@ import { TableReader } from './table-reader.ts';
 const BEGIN = 'start transaction with consistent snapshot, read only';
 const BEGIN_MARIADB = 'start transaction with consistent snapshot';
 
-/** How often sessions are lined up by luck before a lock is taken. */
+/** How often sessions of MariaDB are lined up by luck before a lock is taken. */
 const TRIES_WITHOUT_LOCK = 3;
 
 /**
  * Opens sessions that all see the source at one place of its log.
  *
- * 1. Without any lock: the sessions begin at the same time; when the log did not move meanwhile (or, in MariaDB, when
- *    all report the same place), they are in line.
- * 2. Else under `flush tables with read lock`, held for as long as it takes to begin – milliseconds, but it waits for
- *    statements that run, so `lock_wait_timeout` bounds it.
- * 3. Without the right for that (RDS), one session only; it needs no lining up.
+ * 1. MariaDB says which place of the log a session sees. The sessions begin at the same time; when all report the same
+ *    place, they are in line, without any lock. Without the right to lock, one session alone is always in line.
+ * 2. MySQL does not say it, and where its log ends tells nothing: a transaction stands there for as long as its log is
+ *    written to disk before anybody sees what it did. So the sessions begin under `flush tables with read lock`, which
+ *    waits for commits too. It is held for as long as it takes to begin – milliseconds, but it waits for statements that
+ *    run, so `lock_wait_timeout` bounds it.
+ * 3. Without the right for that (RDS), under `lock tables … read` of the tables to copy, which waits for transactions
+ *    that have written to them.
  */
 export async function openSnapshot(
   settings: MysqlSettings,
   server: SourceServer,
-  { workers, lockTimeoutMs, signal }: { workers: number; lockTimeoutMs: number; signal?: AbortSignal | undefined },
+  { workers, tables, lockTimeoutMs, signal }: SnapshotOptions,
 ): Promise<Snapshot> {
   const control = await MysqlSession.open(settings, { signal });
   const sessions: MysqlSession[] = [];
   try {
     await control.query('set session lock_wait_timeout = ?', [Math.max(1, Math.ceil(lockTimeoutMs / 1_000))]);
     for (let n = 0; n < workers; n++) sessions.push(await openReader(settings, signal));
-    const position = await alignSessions(control, sessions, server);
+    const position = await alignSessions(control, sessions, server, tables);
     return new MysqlSnapshot(settings, server, control, sessions, position);
   } catch (error) {
     for (const session of [control, ...sessions]) session.destroy();
@@ -47,40 +52,67 @@ async function openReader(settings: MysqlSettings, signal: AbortSignal | undefin
 }
 
 /** Leaves the sessions it could not line up closed and taken out of the list. */
-async function alignSessions(control: MysqlSession, sessions: MysqlSession[], server: SourceServer): Promise<Position> {
-  for (let attempt = 0; attempt < TRIES_WITHOUT_LOCK; attempt++) {
-    const position = await alignByLuck(control, sessions, server);
+async function alignSessions(
+  control: MysqlSession,
+  sessions: MysqlSession[],
+  server: SourceServer,
+  tables: readonly SourceTable[] | undefined,
+): Promise<Position> {
+  const { mariadb } = server.flavour;
+  if (tables === undefined) {
+    await Promise.all(sessions.map((session) => begin(session, server)));
+    return currentPosition(control, server.flavour, server.lineage);
+  }
+  for (let attempt = 0; mariadb && attempt < TRIES_WITHOUT_LOCK; attempt++) {
+    const position = await alignByLuck(sessions, server);
     if (position !== null) return position;
   }
-  try {
-    await control.query('flush tables with read lock');
+  const underLock = await alignUnderLock(control, sessions, server, [
+    // The first waits for statements without holding others up, so that the second need not
+    ['flush local tables', 'flush tables with read lock'],
+    ...(mariadb || tables.length === 0
+      ? []
+      : [[`lock tables ${tables.map((table) => `${qualifyMysql(table)} read`).join(', ')}`]]),
+  ]);
+  if (underLock !== null) return underLock;
+  if (!mariadb) {
+    throw new ReplicaStateError(
+      `the user may neither flush nor lock tables on ${control.label}, and MySQL tells in no other way which place of its log a copy shows: grant reload on *.*, or lock tables on the databases, to it`,
+    );
+  }
+  for (const session of sessions.splice(1)) await session.close();
+  for (;;) {
+    const position = await alignByLuck(sessions, server);
+    if (position !== null) return position;
+  }
+}
+
+/** @returns `null` when the user has the right for none of the locks */
+async function alignUnderLock(
+  control: MysqlSession,
+  sessions: readonly MysqlSession[],
+  server: SourceServer,
+  locks: readonly (readonly string[])[],
+): Promise<Position | null> {
+  for (const statements of locks) {
+    try {
+      for (const statement of statements) await control.query(statement);
+    } catch (error) {
+      if (isDenied(error)) continue;
+      throw error;
+    }
     try {
       await Promise.all(sessions.map((session) => begin(session, server)));
       return await currentPosition(control, server.flavour, server.lineage);
     } finally {
       await control.query('unlock tables');
     }
-  } catch (error) {
-    if (!isDenied(error)) throw error;
   }
-  for (const session of sessions.splice(1)) await session.close();
-  for (;;) {
-    const position = await alignByLuck(control, sessions, server);
-    if (position !== null) return position;
-  }
+  return null;
 }
 
-async function alignByLuck(
-  control: MysqlSession,
-  sessions: readonly MysqlSession[],
-  server: SourceServer,
-): Promise<Position | null> {
-  const before = server.flavour.mariadb ? null : await currentPosition(control, server.flavour, server.lineage);
+async function alignByLuck(sessions: readonly MysqlSession[], server: SourceServer): Promise<Position | null> {
   await Promise.all(sessions.map((session) => begin(session, server)));
-  if (before !== null) {
-    const after = await currentPosition(control, server.flavour, server.lineage);
-    return before.ordinal === after.ordinal ? after : null;
-  }
   const positions = await Promise.all(
     sessions.map((session) => snapshotPosition(session, server.flavour, server.lineage)),
   );
@@ -98,7 +130,8 @@ function isDenied(error: unknown): boolean {
   return (
     code === 'ER_SPECIFIC_ACCESS_DENIED_ERROR' ||
     code === 'ER_ACCESS_DENIED_ERROR' ||
-    code === 'ER_DBACCESS_DENIED_ERROR'
+    code === 'ER_DBACCESS_DENIED_ERROR' ||
+    code === 'ER_TABLEACCESS_DENIED_ERROR'
   );
 }
 

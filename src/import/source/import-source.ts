@@ -12,7 +12,7 @@ import type { PreparedTransactions } from '../stream/prepared-transactions.ts';
 import type { ReaderEvents } from '../stream/reader-events.ts';
 import type { RowSink } from '../stream/row-sink.ts';
 import type { StatementHost } from '../stream/statement-host.ts';
-import type { Snapshot } from './snapshot.ts';
+import type { Snapshot, SnapshotOptions } from './snapshot.ts';
 
 /** Where reading begins, and who is told. */
 export interface FollowOptions {
@@ -102,11 +102,7 @@ export interface ImportSource {
     readonly timeoutMs: number;
     readonly signal?: AbortSignal | undefined;
   }): Promise<Position>;
-  openSnapshot(options: {
-    workers: number;
-    lockTimeoutMs: number;
-    signal?: AbortSignal | undefined;
-  }): Promise<Snapshot>;
+  openSnapshot(options: SnapshotOptions): Promise<Snapshot>;
   /** Which server this is; `null` when places of its log mean nothing on another one. */
   identity(): Promise<string | null>;
   currentPosition(): Promise<Position>;

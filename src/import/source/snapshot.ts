@@ -1,5 +1,6 @@
 import type { ChunkPlan } from '../catalogue/table-rows.ts';
 import type { Position } from '../model/position.ts';
+import type { SourceTable } from '../model/source-table.ts';
 import type { MappedTable } from '../model/target-table.ts';
 
 /** Part of a table: values of the chunk column from `from` up to, but without, `to`; `null` means no bound. */
@@ -29,6 +30,16 @@ export interface SnapshotReader {
   /** The columns of the lines that {@link read} gives, in their order. */
   columnsOf(table: MappedTable): readonly string[];
   read(request: ReadRequest): Promise<void>;
+}
+
+export interface SnapshotOptions {
+  /** How many sessions. */
+  readonly workers: number;
+  /** The tables to copy. Left out, nobody asks which place of the log the rows show, and nothing is locked for it. */
+  readonly tables?: readonly SourceTable[] | undefined;
+  /** How long to wait for locks. */
+  readonly lockTimeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Several sessions that see the source at one place of its log. */
