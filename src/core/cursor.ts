@@ -6,7 +6,7 @@ import { quoteIdentifier, quoteLiteral } from '../internal/quote.ts';
 import { throwIfAborted } from '../internal/sleep.ts';
 import { isConnectionLoss } from '../internal/sqlstate.ts';
 import type { Observer } from './observe.ts';
-import { factsOf } from './session.ts';
+import { AS_OPENED, factsOf } from './session.ts';
 
 /** How a transaction runs. */
 export interface TransactionOptions {
@@ -83,21 +83,24 @@ export class Cursor {
   async #transaction<T>(fn: (cursor: Cursor) => Promise<T>, options: TransactionOptions, end: string): Promise<T> {
     await this.#enter();
     if (this.#inTransaction) throw new Error('a transaction is open on this cursor already; use a savepoint');
-    await this.#client.query(beginText(options));
+    // Before BEGIN is answered: another one that was asked for meanwhile would join this one, and commit its half.
     this.#inTransaction = true;
-    let result: T;
     try {
-      if (factsOf(this.#client).pooled) await this.#setPath(true);
-      result = await fn(this);
-    } catch (error) {
-      // The session may be gone; then the server rolls back by itself.
-      await this.#client.query('rollback').catch(() => {});
-      throw error;
+      await this.#session.query(beginText(options));
+      let result: T;
+      try {
+        if (this.#pooled) await this.#setPath();
+        result = await fn(this);
+      } catch (error) {
+        // The session may be gone, or given back with the transaction open; then the server rolls back by itself.
+        if (!this.#dead) await this.#client.query('rollback').catch(() => {});
+        throw error;
+      }
+      await this.#end(end);
+      return result;
     } finally {
       this.#inTransaction = false;
     }
-    await this.#end(end);
-    return result;
   }
 
   /**
@@ -112,10 +115,10 @@ export class Cursor {
     await this.#enter();
     const wrap = this.#needsWrapping;
     if (wrap) {
-      await this.#client.query('begin');
-      await this.#setPath(true);
+      await this.#session.query('begin');
+      await this.#setPath();
     }
-    const cursor = this.#client.query(new PgCursor<Row>(text, [...values]));
+    const cursor = this.#session.query(new PgCursor<Row>(text, [...values]));
     try {
       for (;;) {
         throwIfAborted(signal, 'reading a stream');
@@ -132,7 +135,7 @@ export class Cursor {
   /** The client itself, for what takes one (COPY streams, query builders). @internal */
   async rawClient(): Promise<Client> {
     await this.#enter();
-    return this.#client;
+    return this.#session;
   }
 
   /**
@@ -145,7 +148,7 @@ export class Cursor {
     if (this.#client.getTransactionStatus() !== 'I') return run();
     if (!/^\s*(begin|start\s+transaction)\b/i.test(text)) return this.#wrapped(run);
     const begun = await run();
-    await this.#setPath(true);
+    await this.#setPath();
     return begun;
   }
 
@@ -157,14 +160,26 @@ export class Cursor {
 
   /** Whether every statement needs a transaction of its own to find the shard's schema. */
   get #needsWrapping(): boolean {
-    return !this.#inTransaction && factsOf(this.#client).pooled;
+    return !this.#inTransaction && this.#pooled;
+  }
+
+  get #pooled(): boolean {
+    return factsOf(this.#client).pooled;
+  }
+
+  /** The client, for sending: it may have been given back, and lent to somebody else, while a call waited. */
+  get #session(): Client {
+    this.#assertLent();
+    return this.#client;
   }
 
   async #enter(): Promise<void> {
     this.#assertLent();
-    if (factsOf(this.#client).pooled) return;
+    if (this.#pooled) return;
     // Always set anew, never remembered: the last borrower may have changed it, by SQL we can't see.
-    this.#placed ??= this.#setPath(false);
+    this.#placed ??= this.#client.query(
+      `${AS_OPENED}; select set_config('search_path', ${quoteLiteral(this.#path)}, false)`,
+    );
     await this.#placed;
     // It may have been given back while this call waited.
     this.#assertLent();
@@ -174,9 +189,13 @@ export class Cursor {
     if (this.#dead) throw new ClosedError('this cursor was given back; a client may only be used while it is lent');
   }
 
-  #setPath(local: boolean): Promise<unknown> {
-    const path = `${quoteIdentifier(this.schema)}, ${factsOf(this.#client).searchPath}`;
-    return this.#client.query("select set_config('search_path', $1, $2)", [path, local]);
+  get #path(): string {
+    return `${quoteIdentifier(this.schema)}, ${factsOf(this.#client).searchPath}`;
+  }
+
+  /** To the end of the transaction. */
+  #setPath(): Promise<unknown> {
+    return this.#session.query("select set_config('search_path', $1, true)", [this.#path]);
   }
 
   async #observed<T>(text: string, run: () => Promise<T>): Promise<T> {
@@ -196,14 +215,14 @@ export class Cursor {
 
   /** Behind a transaction-mode pooler only a transaction keeps statements on one server session. */
   async #wrapped<T>(run: () => Promise<T>): Promise<T> {
-    await this.#client.query('begin');
+    await this.#session.query('begin');
     try {
-      await this.#setPath(true);
+      await this.#setPath();
       const result = await run();
-      await this.#client.query('commit');
+      await this.#session.query('commit');
       return result;
     } catch (error) {
-      await this.#client.query('rollback').catch(() => {});
+      if (!this.#dead) await this.#client.query('rollback').catch(() => {});
       throw error;
     }
   }
@@ -211,7 +230,7 @@ export class Cursor {
   async #end(text: string): Promise<void> {
     const verb = text === 'commit' ? 'COMMIT' : 'PREPARE TRANSACTION';
     try {
-      const { command } = await this.#client.query(text);
+      const { command } = await this.#session.query(text);
       if (command !== verb.split(' ')[0]) {
         throw new Error('the transaction was rolled back: an error inside it was caught and not thrown again');
       }

@@ -119,12 +119,12 @@ export class Datastore<Database extends object = Record<string, Record<string, u
     body: Body,
     { key, signal }: Waiting & { readonly key?: Key | undefined } = {},
   ): Promise<Key> {
-    return abortable(this.#open().put(shardId, kind, body, key), signal, 'put');
+    return abortable(this.#open().put(shardId, kind, body, key, signal), signal, 'put');
   }
 
   /** Writes many new entities into one shard, all or none; keys come in the order of the bodies. */
   async putMany(shardId: number, kind: number, bodies: readonly Body[], { signal }: Waiting = {}): Promise<Key[]> {
-    return abortable(this.#open().putMany(shardId, kind, bodies), signal, 'putMany');
+    return abortable(this.#open().putMany(shardId, kind, bodies, signal), signal, 'putMany');
   }
 
   /**

@@ -8,6 +8,7 @@ import { encodeHstore } from './hstore.ts';
 import { Key } from './key.ts';
 import type { Server } from './server.ts';
 import type { Servers } from './servers.ts';
+import type { Waiting } from './waiting.ts';
 
 /** When an entity is removed, or changed. */
 export interface RemoveOptions {
@@ -46,17 +47,25 @@ export class Entities {
     return readBulk(this.#servers, keys.map(checkedKey), this.#epoch, (key) => this.get(key));
   }
 
-  async put(shardId: number, kind: number, body: Body, key?: Key): Promise<Key> {
+  async put(shardId: number, kind: number, body: Body, key?: Key, signal?: AbortSignal): Promise<Key> {
     const server = this.#servers.of(shardId);
     checkKind(kind);
     const text = encodeHstore(body);
     if (key !== undefined && checkedKey(key).shardId !== shardId) {
       throw new InvalidArgumentError(`key ${key} belongs to shard ${key.shardId}, not to shard ${shardId}`);
     }
-    return this.#insert(server, shardId, kind, text, key);
+    const writes = await writesOf(server, shardId);
+    return (await server.write<EntityInsert>({
+      source: key === undefined ? writes.withNewIds : writes.underGivenIds,
+      order: key === undefined ? '' : key.id.toString(),
+      repeatable: key !== undefined,
+      signal,
+      kind,
+      body: text,
+    })) as Key;
   }
 
-  async putMany(shardId: number, kind: number, bodies: readonly Body[]): Promise<Key[]> {
+  async putMany(shardId: number, kind: number, bodies: readonly Body[], signal?: AbortSignal): Promise<Key[]> {
     const server = this.#servers.of(shardId);
     checkKind(kind);
     const texts = bodies.map((body) => encodeHstore(body));
@@ -65,6 +74,7 @@ export class Entities {
       source: (await writesOf(server, shardId)).many,
       order: '',
       repeatable: false,
+      signal,
       kind,
       bodies: texts,
     })) as Key[];
@@ -73,7 +83,7 @@ export class Entities {
   async update(
     key: Key,
     changes: Body,
-    { replace = false, ifUnchangedSince, kind }: UpdateOptions,
+    { replace = false, ifUnchangedSince, kind, signal }: UpdateOptions & Waiting,
   ): Promise<Entity | null> {
     const { shardId } = checkedKey(key);
     const server = this.#servers.of(shardId);
@@ -84,6 +94,7 @@ export class Entities {
       source: (await writesOf(server, shardId)).update,
       order: key.id.toString(),
       repeatable: false,
+      signal,
       body,
       replace,
       ifUnchangedSince: since,
@@ -91,7 +102,7 @@ export class Entities {
     })) as Entity | null;
   }
 
-  async remove(key: Key, { ifUnchangedSince, kind }: RemoveOptions): Promise<boolean> {
+  async remove(key: Key, { ifUnchangedSince, kind, signal }: RemoveOptions & Waiting): Promise<boolean> {
     const { shardId } = checkedKey(key);
     const server = this.#servers.of(shardId);
     if (kind !== undefined) checkKind(kind);
@@ -100,20 +111,10 @@ export class Entities {
       source: (await writesOf(server, shardId)).remove,
       order: key.id.toString(),
       repeatable: false,
+      signal,
       ifUnchangedSince: since,
       kind: kind ?? null,
     })) as boolean;
-  }
-
-  async #insert(server: Server, shardId: number, kind: number, body: string, key: Key | undefined): Promise<Key> {
-    const writes = await writesOf(server, shardId);
-    return (await server.write<EntityInsert>({
-      source: key === undefined ? writes.withNewIds : writes.underGivenIds,
-      order: key === undefined ? '' : key.id.toString(),
-      repeatable: key !== undefined,
-      kind,
-      body,
-    })) as Key;
   }
 
   /** The epoch ids of this datastore count from. */

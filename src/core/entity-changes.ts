@@ -1,8 +1,9 @@
 import type { QueryArrayResult } from 'pg';
+import type { HypervaultError } from '../errors.ts';
 import type { Entity } from './entity.ts';
 import { decodeEntity, ENTITY_COLUMNS, RAW_TYPES } from './entity-reads.ts';
 import type { EntityPlace } from './entity-writes.ts';
-import { VersionConflictError } from './errors.ts';
+import { RowNotReturnedError, VersionConflictError } from './errors.ts';
 import type { WriteCall, WriteSource } from './gathered-writes.ts';
 import { parseTimestamp } from './timestamp.ts';
 
@@ -108,6 +109,7 @@ select there.updated, done.id is not null
   };
 }
 
-function conflict(call: EntityUpdate | EntityRemoval, actual: string): VersionConflictError {
-  return new VersionConflictError(call.order, call.ifUnchangedSince ?? '', parseTimestamp(actual).toISOString());
+function conflict({ order, ifUnchangedSince }: EntityUpdate | EntityRemoval, actual: string): HypervaultError {
+  if (ifUnchangedSince === null) return new RowNotReturnedError();
+  return new VersionConflictError(order, ifUnchangedSince, parseTimestamp(actual).toISOString());
 }

@@ -17,6 +17,7 @@
  * ├─ ShardMovedError              the shard lives on another server by now; the same call may be made again
  * ├─ StoredBodyError              what is stored does not fit the kind it is read as
  * ├─ VersionConflictError         the row changed since it was read
+ * ├─ RowNotReturnedError          a trigger kept a write from being done as it was asked for
  * └─ ShardFailuresError           work on many shards failed on some; `failures` lists them
  * ```
  *
@@ -121,6 +122,20 @@ export class VersionConflictError extends HypervaultError {
     this.id = id;
     this.expected = expected;
     this.actual = actual;
+  }
+}
+
+/**
+ * A write succeeded and its row did not come back: a trigger or a rule left the row out, or left it as it was, or gave a
+ * new one another id.
+ */
+export class RowNotReturnedError extends HypervaultError {
+  constructor() {
+    super(
+      'ROW_NOT_RETURNED',
+      'the write was done and its row did not come back: a trigger or a rule on the table keeps rows out or changes ids; ' +
+        'write such rows in a transaction()',
+    );
   }
 }
 

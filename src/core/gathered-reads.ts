@@ -1,8 +1,9 @@
 import type { CustomTypesConfig, QueryArrayResult } from 'pg';
-import { isConnectionLoss, SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
+import { isConnectionLoss } from '../internal/sqlstate.ts';
 import type { Gatherer, Gathering } from './gatherer.ts';
 import type { Lane } from './lane.ts';
 import { mayHaveMoved } from './moved-shard.ts';
+import { hasLostPlan } from './statement.ts';
 
 /** One table of one shard, as gathered reads see it. */
 export interface ReadSource {
@@ -98,8 +99,7 @@ export class GatheredReads implements Gathering<ReadCall> {
     if (isConnectionLoss(error)) {
       this.#host.lost(error);
       this.#again(calls, error);
-    } else if (sqlStateOf(error) === SQLSTATE.featureNotSupported) {
-      // "cached plan must not change result type": the table was altered. A fresh session has no plans.
+    } else if (hasLostPlan(error)) {
       lane.stalled = true;
       this.#again(calls, error);
     } else if (mayHaveMoved(error)) {

@@ -1,9 +1,11 @@
 import type { CustomTypesConfig, QueryArrayResult } from 'pg';
-import { OutcomeUnknownError } from '../errors.ts';
+import { AbortedError, OutcomeUnknownError } from '../errors.ts';
 import { isConnectionLoss, SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
+import { RowNotReturnedError } from './errors.ts';
 import type { Gatherer, Gathering } from './gatherer.ts';
 import type { Lane, LaneStatement } from './lane.ts';
 import { isFence, mayHaveMoved } from './moved-shard.ts';
+import { hasLostPlan } from './statement.ts';
 import { type Part, partsOf } from './write-parts.ts';
 
 /** A statement that carries one call, or several of one kind for one table and shard. */
@@ -34,6 +36,10 @@ export interface WriteCall {
   readonly repeatable: boolean;
   /** Past this moment (`Date.now()`) a failure is told to the caller; 0 while there was none. */
   retryUntil: number;
+  /** Past this nobody waits for it: what was not sent by then never is. */
+  readonly signal?: AbortSignal | undefined;
+  /** `done` or `fail` was called. */
+  settled: boolean;
   done(outcome: unknown): void;
   fail(error: unknown): void;
 }
@@ -67,6 +73,10 @@ type Reply = { readonly error: unknown; readonly result?: undefined } | { readon
  *                   └─ a statement failed: all rolled back; the calls of that statement are tried in halves,
  *                      until the one at fault is alone and gets its error; the rest is sent again
  * ```
+ *
+ * When BEGIN itself fails – cancelled, say, by a time-out of the role while the machine stood still – what was sent behind
+ * it ran all the same, each statement as a transaction of its own: then each has its own outcome, and none is sent again
+ * that succeeded.
  */
 export class GatheredWrites implements Gathering<WriteCall> {
   readonly #host: WriteHost;
@@ -95,9 +105,12 @@ export class GatheredWrites implements Gathering<WriteCall> {
     for (const call of calls) call.fail(error);
   }
 
-  async #run(lane: Lane, calls: WriteCall[]): Promise<void> {
+  async #run(lane: Lane, asked: readonly WriteCall[]): Promise<void> {
+    const calls = asked.filter(isWanted);
     const parts = partsOf(calls);
     if (parts.length === 0) return;
+    // Nothing was sent on a session that was lost before: whatever it is, it can go on another one.
+    if (lane.loss !== undefined) return this.#again(calls, lane.loss);
     const statements = parts.map(({ source: { shardId, nothing }, calls, source }) => ({
       shardId,
       nothing,
@@ -108,13 +121,21 @@ export class GatheredWrites implements Gathering<WriteCall> {
     const failedAt = replies.findIndex((reply) => reply.result === undefined);
     if (failedAt < 0) {
       const results = whole ? replies.slice(1, -1) : replies;
-      for (const [index, { source, calls }] of parts.entries()) source.settle(calls, results[index]!.result!);
+      for (const [index, part] of parts.entries()) settle(part, results[index]!.result!);
       return;
     }
     const { error } = replies[failedAt] as { error: unknown };
     if (isConnectionLoss(error)) {
       const rolledBack = ENDED.has(sqlStateOf(error)) && failedAt < statements.length + (whole ? 1 : 0);
       return this.#lost(calls, error, rolledBack);
+    }
+    if (whole && failedAt === 0) {
+      for (const [index, part] of parts.entries()) {
+        const reply = replies[index + 1]!;
+        if (reply.result === undefined) await this.#failed(lane, part, reply.error);
+        else settle(part, reply.result);
+      }
+      return;
     }
     const culprit = parts[whole ? failedAt - 1 : failedAt];
     // COMMIT itself failed: a deferred constraint, and no telling whose.
@@ -138,6 +159,10 @@ export class GatheredWrites implements Gathering<WriteCall> {
       lane.stalled = true;
       return this.#again(calls, error);
     }
+    if (hasLostPlan(error)) {
+      lane.stalled = true;
+      return this.#again(calls, error);
+    }
     if (mayHaveMoved(error)) return this.#host.moved(calls, error, lane);
     if (calls.length > 1) return this.#halves(lane, calls, error);
     if (AGAIN.has(state)) return this.#again(calls, error);
@@ -155,7 +180,7 @@ export class GatheredWrites implements Gathering<WriteCall> {
   /** Waits for the row lock on a client of its own; the lane goes on meanwhile. */
   #alone(source: WriteSource, calls: WriteCall[]): void {
     this.#host.alone(source.statement(calls)).then(
-      (result) => source.settle(calls, result),
+      (result) => settle({ source, calls }, result),
       (error: unknown) => {
         if (isConnectionLoss(error)) this.#lost(calls, error, ENDED.has(sqlStateOf(error)));
         else if (mayHaveMoved(error)) this.#host.moved(calls, error);
@@ -191,6 +216,24 @@ export class GatheredWrites implements Gathering<WriteCall> {
       else call.fail(error);
     }
   }
+}
+
+/** Whether somebody still waits for it; tells the others that it was not sent. */
+function isWanted(call: WriteCall): boolean {
+  if (!call.signal?.aborted) return true;
+  call.fail(new AbortedError('a write', call.signal.reason));
+  return false;
+}
+
+/** The statement did its work: each call gets its outcome, whatever becomes of another's. */
+function settle({ source, calls }: Part, result: QueryArrayResult): void {
+  let failure: unknown = new RowNotReturnedError();
+  try {
+    source.settle(calls, result);
+  } catch (error) {
+    failure = error;
+  }
+  for (const call of calls) if (!call.settled) call.fail(failure);
 }
 
 const begin = { shardId: -1, text: LOCK_TIMEOUT };

@@ -18,6 +18,7 @@ export {
   KeyConflictError,
   PoolTimeoutError,
   QueueFullError,
+  RowNotReturnedError,
   ShardFailuresError,
   ShardMovedError,
   ShardRangeError,

@@ -2,6 +2,7 @@ import { CALLER_PRIORITY, type ClientPool, LANE_PRIORITY } from './client-pool.t
 import { Lane } from './lane.ts';
 import type { LaneKind, LaneWatch } from './lane-watch.ts';
 import type { Observer } from './observe.ts';
+import { bringHome } from './session.ts';
 
 /** How long an idle lane keeps its client before the pool gets it back. */
 const IDLE_MS = 1_000;
@@ -56,6 +57,12 @@ export class LaneHolder {
   /** Takes a client from the pool; afterwards `current()` has a lane. */
   async open(): Promise<void> {
     const client = await this.#pool.acquire({ priority: this.#yielded ? CALLER_PRIORITY : LANE_PRIORITY });
+    try {
+      await bringHome(client);
+    } catch (error) {
+      await this.#pool.discard(client);
+      throw error;
+    }
     const lane = new Lane(client, {
       prepare: this.#prepare,
       observer: this.#observer,

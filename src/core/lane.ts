@@ -63,7 +63,12 @@ export class Lane {
   }
 
   get usable(): boolean {
-    return !this.stalled && lossOf(this.client) === undefined;
+    return !this.stalled && this.loss === undefined;
+  }
+
+  /** Why its session is gone, or `undefined` while it lives. */
+  get loss(): unknown {
+    return lossOf(this.client);
   }
 
   /** Sends statements in one write. */

@@ -16,7 +16,7 @@ import { Observer } from './observe.ts';
 import type { ResolvedDatastoreOptions } from './options.ts';
 import { PendingRead } from './pending-read.ts';
 import { schemaName } from './schema-name.ts';
-import { prepareSession, type SessionFacts } from './session.ts';
+import { bringHome, letStray, prepareSession, type SessionFacts } from './session.ts';
 import type { ShardServer } from './shard-map.ts';
 
 /** What a server asks of the Datastore it belongs to. */
@@ -120,8 +120,29 @@ export class Server {
   }
 
   /** Writes, gathered with the writes of other callers. */
-  write<Call extends WriteCall>(call: Omit<Call, 'done' | 'fail' | 'retryUntil'>): Promise<unknown> {
-    return this.#counted((done, fail) => this.#writes.add({ ...call, retryUntil: 0, done, fail } as unknown as Call));
+  write<Call extends WriteCall>(call: Omit<Call, 'done' | 'fail' | 'retryUntil' | 'settled'>): Promise<unknown> {
+    if (this.#outstanding >= this.#options.maxQueued) return Promise.reject(this.#full());
+    this.#outstanding += 1;
+    return new Promise((resolve, reject) => {
+      const settle = (well: boolean): void => {
+        write.settled = true;
+        this.#settled(well);
+      };
+      const write = {
+        ...call,
+        retryUntil: 0,
+        settled: false,
+        done: (outcome: unknown) => {
+          settle(true);
+          resolve(outcome);
+        },
+        fail: (error: unknown) => {
+          settle(false);
+          reject(error);
+        },
+      };
+      this.#writes.add(write as unknown as Call);
+    });
   }
 
   takeWrite(call: WriteCall): void {
@@ -157,6 +178,7 @@ export class Server {
   /** Lends a client for work on one shard. */
   async lend(shardId: number, signal?: AbortSignal): Promise<Cursor> {
     const client = await this.pool.acquire({ signal });
+    letStray(client);
     return new Cursor(client, shardId, schemaName(this.#options.schemaPrefix, shardId), this.observer);
   }
 
@@ -202,23 +224,6 @@ export class Server {
     return gatherer;
   }
 
-  #counted(start: (done: (outcome: unknown) => void, fail: (error: unknown) => void) => void): Promise<unknown> {
-    if (this.#outstanding >= this.#options.maxQueued) return Promise.reject(this.#full());
-    this.#outstanding += 1;
-    return new Promise((resolve, reject) => {
-      start(
-        (outcome) => {
-          this.#settled(true);
-          resolve(outcome);
-        },
-        (error) => {
-          this.#settled(false);
-          reject(error);
-        },
-      );
-    });
-  }
-
   readonly #settled = (well: boolean): void => {
     this.#outstanding -= 1;
     if (!well) this.#errors += 1;
@@ -244,6 +249,7 @@ export class Server {
   async run({ text, values, types }: WriteStatement, signal?: AbortSignal): Promise<QueryArrayResult> {
     const client = await this.pool.acquire({ signal });
     try {
+      await bringHome(client);
       return await client.query({ text, values, rowMode: 'array', ...(types !== undefined && { types }) });
     } finally {
       await this.pool.release(client);

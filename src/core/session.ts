@@ -59,6 +59,30 @@ export async function prepareSession(client: Client): Promise<SessionFacts> {
   return known;
 }
 
+/** Sessions that were lent: what they are set to is no longer known. */
+const strayed = new WeakSet<Client>();
+
+/** The session is lent to somebody who may set it to anything, by SQL that nobody sees here. */
+export function letStray(client: Client): void {
+  strayed.add(client);
+}
+
+/**
+ * Statements that set the session to what it was when it was opened. Not only for the search path: a time-out, a role or
+ * a tenant for row security that one borrower sets must not be met by the next.
+ */
+export const AS_OPENED = "reset role; reset all; set timezone = 'UTC'";
+
+/**
+ * Brings a session home that was lent since: in the search path of a shard, a trigger on another shard's table would
+ * find tables of the wrong one. Behind a transaction-mode pooler nothing is set for longer than a transaction.
+ */
+export async function bringHome(client: Client): Promise<void> {
+  if (!strayed.has(client) || factsOf(client).pooled) return;
+  await client.query(AS_OPENED);
+  strayed.delete(client);
+}
+
 /** What {@link prepareSession} learnt of this session. */
 export function factsOf(client: Client): SessionFacts {
   const known = facts.get(client);

@@ -1,10 +1,22 @@
 import type { Client } from 'pg';
+import { SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
 
 /** Most statements prepared by name on one session; node-postgres never gives a name back. */
 export const MAX_NAMED_STATEMENTS = 128;
 
 const nameOfText = new Map<string, string>();
 const preparedOn = new WeakMap<Client, Set<string>>();
+
+/**
+ * Whether a statement failed, and did nothing, because what this session has prepared is of no use any more: its table was
+ * altered ("cached plan must not change result type"), or a borrower has thrown the plans away. A fresh session has none.
+ */
+export function hasLostPlan(error: unknown): boolean {
+  const state = sqlStateOf(error);
+  if (state === SQLSTATE.featureNotSupported)
+    return (error as { routine?: unknown }).routine === 'RevalidateCachedQuery';
+  return state === SQLSTATE.invalidSqlStatementName || state === SQLSTATE.duplicatePreparedStatement;
+}
 
 /**
  * The name under which `text` is prepared on this session, or `undefined` when it should travel unnamed.

@@ -1,6 +1,6 @@
 import type { CustomTypesConfig } from 'pg';
 import { quoteIdentifier } from '../internal/quote.ts';
-import { VersionConflictError } from './errors.ts';
+import { RowNotReturnedError, VersionConflictError } from './errors.ts';
 import type { ReadSource } from './gathered-reads.ts';
 import type { WriteCall, WriteSource } from './gathered-writes.ts';
 import { type RowInput, rowToJson } from './row-json.ts';
@@ -146,7 +146,8 @@ select there.hv_version::text, done.id is not null, done.*
       else if (row[1] === true) call!.done(rowObject(row, result, 2));
       else {
         const { order, ifVersion } = call as RowChange;
-        call!.fail(new VersionConflictError(order, String(ifVersion), String(row[0])));
+        if (ifVersion === null) call!.fail(new RowNotReturnedError());
+        else call!.fail(new VersionConflictError(order, ifVersion, String(row[0])));
       }
     },
   };

@@ -70,7 +70,7 @@ export class Table<Row extends object> {
     row: Partial<Row>,
     { shardId, signal }: { shardId?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<Row> {
-    return abortable(this.#insert(row as RowInput, shardId), signal, `insert into ${this.name}`);
+    return abortable(this.#insert(row as RowInput, shardId, signal), signal, `insert into ${this.name}`);
   }
 
   /** Inserts many rows; they come back in the order given. */
@@ -78,7 +78,7 @@ export class Table<Row extends object> {
     rows: readonly Partial<Row>[],
     { shardId, signal }: { shardId?: number | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<Row[]> {
-    const all = Promise.all(rows.map((row) => this.#insert(row as RowInput, shardId)));
+    const all = Promise.all(rows.map((row) => this.#insert(row as RowInput, shardId, signal)));
     return abortable(all, signal, `insertMany into ${this.name}`);
   }
 
@@ -97,13 +97,13 @@ export class Table<Row extends object> {
         );
       }
     }
-    const changed = this.#change(ref, changes as RowInput, columns, ifVersion);
+    const changed = this.#change(ref, changes as RowInput, columns, { ifVersion, signal });
     return abortable(changed as Promise<Row | null>, signal, `update of ${this.name}`);
   }
 
   /** Removes one row; says whether there was one. */
   async remove(ref: RowRef<Row>, { ifVersion, signal }: RowChangeOptions = {}): Promise<boolean> {
-    const removed = this.#change(ref, {}, [], ifVersion).then((row) => row !== null);
+    const removed = this.#change(ref, {}, [], { ifVersion, signal }).then((row) => row !== null);
     return abortable(removed, signal, `removal from ${this.name}`);
   }
 
@@ -117,7 +117,7 @@ export class Table<Row extends object> {
     return row as Row | null;
   }
 
-  async #insert(row: RowInput, shardId: number | undefined): Promise<Row> {
+  async #insert(row: RowInput, shardId: number | undefined, signal: AbortSignal | undefined): Promise<Row> {
     const columns = columnsOf(row);
     if (this.#by !== 'id') await this.#shards.learnRouting();
     const home = this.#homeOf(row, shardId);
@@ -126,6 +126,7 @@ export class Table<Row extends object> {
       source: this.#shards.inserts(home, columns),
       order: row.id === undefined ? '' : String(row.id),
       repeatable: false,
+      signal,
       row,
     })) as Row;
   }
@@ -134,7 +135,7 @@ export class Table<Row extends object> {
     ref: RowRef<Row>,
     changes: RowInput,
     columns: readonly string[],
-    ifVersion: bigint | number | undefined,
+    { ifVersion, signal }: RowChangeOptions,
   ): Promise<unknown> {
     if (this.#by !== 'id') await this.#shards.learnRouting();
     const { id, shardId, routedBy } = this.#locate(ref);
@@ -144,6 +145,7 @@ export class Table<Row extends object> {
       source: this.#shards.changes(shardId, columns),
       order: id,
       repeatable: false,
+      signal,
       changes,
       columns,
       routedBy,

@@ -19,9 +19,11 @@ export interface Proxy {
   delay(ms: number): void;
   /** Swallows everything, both ways; connections stay open and new ones get no answer. */
   blackhole(): void;
+  /** Changes what clients send from now on, on its way to the server. */
+  alter(change: (sent: Buffer) => Buffer): void;
   /** Refuses new connections and cuts the open ones. */
   refuse(): Promise<void>;
-  /** Ends blackhole, delay and refusal. What was swallowed stays lost, so connections of that time are cut. */
+  /** Ends blackhole, delay, alteration and refusal. What was swallowed stays lost, so connections of that time are cut. */
   restore(): Promise<void>;
   close(): Promise<void>;
 }
@@ -31,6 +33,7 @@ export async function startProxy(target: { port: number; host?: string }, { keep
   const pairs = new Set<readonly [Socket, Socket]>();
   let delayMs = 0;
   let swallowing = false;
+  let alter = (sent: Buffer): Buffer => sent;
   let port = 0;
   let server: Server;
   const counts = { accepted: 0, in: 0, out: 0 };
@@ -40,7 +43,7 @@ export async function startProxy(target: { port: number; host?: string }, { keep
     from.on('data', (chunk) => {
       counts[way] += chunk.length;
       if (swallowing) return line.drop();
-      if (!line.write(chunk, delayMs)) {
+      if (!line.write(way === 'in' ? alter(chunk) : chunk, delayMs)) {
         from.pause();
         to.once('drain', () => from.resume());
       }
@@ -103,9 +106,13 @@ export async function startProxy(target: { port: number; host?: string }, { keep
     blackhole: () => {
       swallowing = true;
     },
+    alter: (change) => {
+      alter = change;
+    },
     refuse: unlisten,
     restore: async () => {
       delayMs = 0;
+      alter = (sent) => sent;
       if (swallowing) cut();
       swallowing = false;
       if (!server.listening) await listen();
