@@ -10,6 +10,7 @@
  * | `streamsSequence` | shard | the sequencing pass of streams |
  * | `import` | source id | a replica worker |
  * | `move` | shard | in the control database: the one mover of a shard |
+ * | `moverSessions` | shard | shared by each further session of a mover; exclusive, for a moment, by the next mover |
  * | `writers` | shard | the gate of a shard on the move: shared by who writes, exclusive by who shuts or opens it |
  */
 export const ADVISORY_LOCK_CLASS = {
@@ -20,4 +21,5 @@ export const ADVISORY_LOCK_CLASS = {
   import: 0x48560005,
   move: 0x48560006,
   writers: 0x48560007,
+  moverSessions: 0x48560008,
 } as const;

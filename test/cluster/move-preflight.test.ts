@@ -158,6 +158,15 @@ test('a shard that is moving, or migrated at this moment, is not moved by a seco
     message: expect.stringMatching(/its lock on a is taken/),
   });
   await locked.end();
+  // Nothing was begun, so nothing is to be ended.
+  expect(await listMoves(setting, { open: true })).toEqual([]);
+  const stop = new AbortController();
+  const onStep: MoveOptions['onStep'] = async (step) => {
+    if (step === 'copy') stop.abort();
+  };
+  await rejection(
+    moveShards(setting, { shards: [2], to: 'b' }, { acceptStaleReads: true, onStep, signal: stop.signal }),
+  );
   const second = await rejection(moveShards(setting, { shards: [2], to: 'b' }, { acceptStaleReads: true }));
   expect(second).toMatchObject({
     code: 'MOVE_BUSY',

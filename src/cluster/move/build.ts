@@ -1,7 +1,9 @@
+import { endClient } from '../../internal/client-guard.ts';
 import { quoteIdentifier } from '../../internal/quote.ts';
 import { withShortLocks } from '../short-locks.ts';
 import type { DeferredObject } from './journal.ts';
 import type { Moving } from './moving.ts';
+import { furtherSession } from './shard-lock.ts';
 import { assertSameStructure } from './structure.ts';
 
 /** Two at a time: more would take the target from the shards that are in use there. */
@@ -49,12 +51,12 @@ async function missing(
 
 async function runAll(moving: Moving, objects: readonly DeferredObject[]): Promise<void> {
   const waiting = objects[Symbol.iterator]();
-  const { target } = moving;
+  const { target, shardId } = moving;
   await Promise.all(
-    Array.from({ length: Math.min(BUILDERS, objects.length) }, () =>
-      target.within(target.connection, async (client) => {
-        for (const { statement } of waiting) await client.query(statement);
-      }),
-    ),
+    Array.from({ length: Math.min(BUILDERS, objects.length) }, async () => {
+      const client = await furtherSession(target, shardId);
+      for (const { statement } of waiting) await client.query(statement);
+      await endClient(client);
+    }),
   );
 }

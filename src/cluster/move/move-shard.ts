@@ -7,13 +7,14 @@ import { assertNotStalled, copyRows, publishShard } from './copy.ts';
 import { MovePreflightError, MoveStalledError, MoveStateError } from './errors.ts';
 import { flipMap, isShut, ownerOf, prepareShard } from './flip.ts';
 import { passGate } from './gate.ts';
+import { setUsage } from './grants.ts';
 import { enableSubscription } from './links.ts';
 import { Marker } from './marker.ts';
 import type { Moving, Passage } from './moving.ts';
 import { Opening } from './opening.ts';
-import { lockShard } from './parties.ts';
 import { type Fenced, pauseAndFence } from './pause.ts';
 import { preflight } from './preflight.ts';
+import { earlierMoverEnded, lockShard } from './shard-lock.ts';
 import { makeSkeleton } from './skeleton.ts';
 import type { MoveStep } from './steps.ts';
 import { assertSameStructure } from './structure.ts';
@@ -23,6 +24,7 @@ import { turnAround } from './way-back.ts';
 /** Takes a shard to its new server, from wherever an earlier run has left it, up to the way back. */
 export async function moveForward(moving: Moving): Promise<void> {
   const { schema, options } = moving;
+  await hold(moving);
   if ((await isShut(moving.forward, schema)) === undefined) {
     const done = new Set((await moving.journal.steps(moving.row.id)).filter((row) => row.done).map((row) => row.step));
     const once = async (step: MoveStep, act: () => Promise<unknown>): Promise<void> => {
@@ -45,11 +47,16 @@ export async function moveForward(moving: Moving): Promise<void> {
     await disarm(moving.target, moving.schema, { insist: false, signal: moving.signal });
   });
   await moving.journal.setState(moving.row.id, 'moved');
-  if (!options.wayBack) await finish(moving);
+  if (!options.wayBack) await confirm(moving);
 }
 
 /** The move is confirmed: the old copy and all links go. */
 export async function finish(moving: Moving): Promise<void> {
+  await hold(moving);
+  await confirm(moving);
+}
+
+async function confirm(moving: Moving): Promise<void> {
   await assertOwner(moving, moving.target.name);
   await moving.step('cleanup', () => cleanUpAfterMove(moving));
   await moving.journal.setState(moving.row.id, 'finished');
@@ -58,6 +65,7 @@ export async function finish(moving: Moving): Promise<void> {
 /** Takes a shard back to where it was, as long as the way back is kept. */
 export async function moveBack(moving: Moving): Promise<void> {
   const { schema, source } = moving;
+  await hold(moving);
   await freeze(moving);
   // Opened there: only the rest of the clean-up is missing.
   if ((await ownerOf(source, schema))?.server !== source.name) {
@@ -94,6 +102,8 @@ async function assertWayBack(moving: Moving): Promise<void> {
 export async function abandon(moving: Moving): Promise<void> {
   const { schema, row } = moving;
   const passage = row.state === 'reverting' ? moving.back : moving.forward;
+  // First of all: the fence may be in the commit of a mover that has died.
+  await hold(moving);
   const over = row.state === 'moved' || (await isShut(passage, schema)) !== undefined;
   if (over) {
     const how = row.state === 'moved' ? '--revert, or confirm it with --finish' : '--resume';
@@ -103,6 +113,8 @@ export async function abandon(moving: Moving): Promise<void> {
   }
   await freeze(moving);
   if (row.state === 'reverting') {
+    // Given already by the gate, for readers who would have been sent there.
+    await setUsage(moving.source.client, schema, moving.objects.usage ?? [], false);
     await moving.journal.setState(row.id, 'moved');
     return;
   }
@@ -171,9 +183,19 @@ async function check(moving: Moving, resumed: boolean): Promise<void> {
   if (problems.length > 0) throw new MovePreflightError(shardId, problems);
 }
 
-/** From here on no migration changes the shard: they take the same lock. The functions of moves are brought up to date. */
-async function freeze({ source, target, shardId }: Moving): Promise<void> {
-  for (const { client, name } of [source, target]) await lockShard(client, 'shard', shardId, name);
+/**
+ * From here on no migration changes the shard: they take the same lock. And nothing is under way any more that an earlier
+ * mover has begun: what the shard says from here on stays said.
+ */
+async function hold({ source, target, shardId, signal }: Moving): Promise<void> {
+  for (const party of [source, target]) {
+    await lockShard(party.client, 'shard', shardId, party.name, signal);
+    await earlierMoverEnded(party, shardId, signal);
+  }
+}
+
+/** The shard's structure is held already; the functions of moves are brought up to date. */
+async function freeze({ source }: Moving): Promise<void> {
   await applySchema(source.client, { module: 'cluster', scope: 'server', schema: 'hypervault' });
 }
 

@@ -1,9 +1,10 @@
 import { schemaName } from '../../core/index.ts';
 import { throwIfAborted } from '../../internal/sleep.ts';
-import { MovePreflightError, MoveStateError } from './errors.ts';
+import { MoveBusyError, MovePreflightError, MoveStateError } from './errors.ts';
 import type { MoveRow } from './journal.ts';
 import { abandon, finish, moveBack, moveForward } from './move-shard.ts';
 import { Mover, prefixOf, serverOf } from './mover.ts';
+import type { Moving } from './moving.ts';
 import { type MoveOptions, type MoveSetting, resolveMoveOptions } from './options.ts';
 import { Sessions } from './parties.ts';
 import { type PreflightProblem, preflight } from './preflight.ts';
@@ -43,23 +44,31 @@ export async function moveShards(
   const resolved = resolveMoveOptions(options);
   return Mover.with(setting, resolved, async (mover) => {
     mover.connectionOf(to);
-    const map = await mover.map();
-    const sources = shards.map((shardId) => ({ shardId, source: sourceOf(serverOf(map, shardId), to, shardId) }));
+    const sourceOfShard = async (shardId: number): Promise<string> =>
+      sourceOf(serverOf(await mover.map(), shardId), to, shardId);
+    // All of them before the first is begun; each again when its turn has come, which may be hours later.
+    for (const shardId of shards) await sourceOfShard(shardId);
     const moves: MoveRow[] = [];
-    for (const { shardId, source } of sources) {
+    for (const shardId of shards) {
       throwIfAborted(resolved.signal, 'moving shards');
-      const move = await mover.journal.open(shardId, source, to, resolved.author);
-      await mover.alone(move, moveForward).catch(async (error: unknown) => {
-        // Nothing was begun, so nothing is to be resumed or undone.
-        const { step } = await mover.journal.read(move.id);
-        if (error instanceof MovePreflightError && step === 'preflight')
-          await mover.journal.setState(move.id, 'aborted');
-        throw error;
+      const begin = async (): Promise<MoveRow> =>
+        mover.journal.open(shardId, await sourceOfShard(shardId), to, resolved.author);
+      const id = await mover.alone(shardId, begin, async (moving) => {
+        await moveForward(moving).catch((error: unknown) => dropUnbegun(moving, error));
+        return moving.row.id;
       });
-      moves.push(await mover.journal.read(move.id));
+      moves.push(await mover.journal.read(id));
     }
     return moves;
   });
+}
+
+/** Nothing was begun, so nothing is to be resumed or undone. */
+async function dropUnbegun({ journal, row: { id } }: Moving, error: unknown): Promise<never> {
+  const { step } = await journal.read(id);
+  const early = error instanceof MovePreflightError || error instanceof MoveBusyError;
+  if (early && step === 'preflight') await journal.setState(id, 'aborted');
+  throw error;
 }
 
 /** Looks at what stands against moves, and changes nothing. */
@@ -92,26 +101,24 @@ export async function planMoves(
 
 /** Goes on with moves whose mover died or gave up: forward when the flip has begun, else from the last step done. */
 export function resumeMoves(setting: MoveSetting, selection: MoveSelection = {}, options: MoveOptions = {}) {
-  return onOpenMoves(setting, selection, options, ['moving', 'reverting'], 'resume', (mover, move) =>
-    mover.alone(move, move.state === 'reverting' ? moveBack : moveForward),
+  return onOpenMoves(setting, selection, options, ['moving', 'reverting'], 'resume', (moving) =>
+    moving.row.state === 'reverting' ? moveBack(moving) : moveForward(moving),
   );
 }
 
 /** Undoes moves before their flip; nothing of them stays. @throws MoveStateError for one that is past it */
 export function abortMoves(setting: MoveSetting, selection: MoveSelection = {}, options: MoveOptions = {}) {
-  return onOpenMoves(setting, selection, options, ['moving', 'reverting'], 'abort', (mover, move) =>
-    mover.alone(move, abandon),
-  );
+  return onOpenMoves(setting, selection, options, ['moving', 'reverting'], 'abort', abandon);
 }
 
 /** Takes shards back to where they were, with what was written meanwhile, in a pause like that of the move. */
 export function revertMoves(setting: MoveSetting, selection: MoveSelection = {}, options: MoveOptions = {}) {
-  return onOpenMoves(setting, selection, options, ['moved'], 'revert', (mover, move) => mover.alone(move, moveBack));
+  return onOpenMoves(setting, selection, options, ['moved'], 'revert', moveBack);
 }
 
 /** Confirms moves: the way back ends, and the old copies go. */
 export function finishMoves(setting: MoveSetting, selection: MoveSelection = {}, options: MoveOptions = {}) {
-  return onOpenMoves(setting, selection, options, ['moved'], 'finish', (mover, move) => mover.alone(move, finish));
+  return onOpenMoves(setting, selection, options, ['moved'], 'finish', finish);
 }
 
 /** The journal, newest first. */
@@ -127,7 +134,7 @@ async function onOpenMoves(
   options: MoveOptions,
   states: readonly MoveRow['state'][],
   verb: string,
-  act: (mover: Mover, move: MoveRow) => Promise<unknown>,
+  act: (moving: Moving) => Promise<unknown>,
 ): Promise<MoveRow[]> {
   const resolved = resolveMoveOptions(options);
   return Mover.with(setting, resolved, async (mover) => {
@@ -135,19 +142,27 @@ async function onOpenMoves(
     for (const shardId of shards ?? []) {
       const move = open.find((row) => row.shardId === shardId);
       if (move !== undefined && states.includes(move.state)) continue;
-      const why =
-        move === undefined ? 'has no move that is not over' : `is in the state ${move.state} (move ${move.id})`;
-      throw new MoveStateError(`there is nothing to ${verb}: shard ${shardId} ${why}; see hypervault move --list`);
+      throw nothingTo(verb, shardId, move);
     }
     const chosen = open.filter(({ state, shardId }) => states.includes(state) && (shards?.includes(shardId) ?? true));
     const after: MoveRow[] = [];
-    for (const move of chosen.reverse()) {
+    for (const { id, shardId } of chosen.reverse()) {
       throwIfAborted(resolved.signal, `to ${verb} moves`);
-      await act(mover, move);
-      after.push(await mover.journal.read(move.id));
+      const asItIs = async (): Promise<MoveRow> => {
+        const move = await mover.journal.read(id);
+        if (states.includes(move.state)) return move;
+        throw nothingTo(verb, shardId, move);
+      };
+      await mover.alone(shardId, asItIs, act);
+      after.push(await mover.journal.read(id));
     }
     return after;
   });
+}
+
+function nothingTo(verb: string, shardId: number, move: MoveRow | undefined): MoveStateError {
+  const why = move === undefined ? 'has no move that is not over' : `is in the state ${move.state} (move ${move.id})`;
+  return new MoveStateError(`there is nothing to ${verb}: shard ${shardId} ${why}; see hypervault move --list`);
 }
 
 function sourceOf(source: string, to: string, shardId: number): string {

@@ -10,7 +10,8 @@ import { MoveJournal, type MoveRow } from './journal.ts';
 import { holds } from './map-change.ts';
 import { Moving } from './moving.ts';
 import type { MoveSetting, ResolvedMoveOptions } from './options.ts';
-import { lockShard, type Party, Sessions, unlockShard } from './parties.ts';
+import { type Party, Sessions } from './parties.ts';
+import { lockShard, unlockShard } from './shard-lock.ts';
 
 /** What all moves of one call share: the control database with its map and its journal. */
 export class Mover {
@@ -56,32 +57,34 @@ export class Mover {
     );
   }
 
-  /** Runs `work` on one move as its only mover, with sessions of its own. What goes wrong is written into the journal. */
-  async alone<T>(move: MoveRow, work: (moving: Moving) => Promise<T>): Promise<T> {
-    await lockShard(this.#control, 'move', move.shardId, 'the control database');
+  /**
+   * Runs `work` on one move as its only mover, with sessions of its own. What goes wrong is written into the journal.
+   *
+   * @param find - reads or begins the move; asked when nobody else is at the shard, so that what it finds stays so
+   */
+  async alone<T>(shardId: number, find: () => Promise<MoveRow>, work: (moving: Moving) => Promise<T>): Promise<T> {
+    await lockShard(this.#control, 'move', shardId, 'the control database', this.options.signal);
     const sessions = new Sessions(this.options.signal);
+    let found: MoveRow | undefined;
     try {
-      const [source, target] = await Promise.all([
-        this.party(sessions, move.source),
-        this.party(sessions, move.target),
-      ]);
-      // Read again: another mover may have been at it until the lock was had.
-      const row = await this.journal.read(move.id);
+      const row = await find();
+      found = row;
+      const [source, target] = await Promise.all([this.party(sessions, row.source), this.party(sessions, row.target)]);
       const { journal, store, options } = this;
-      const schema = schemaName(await prefixOf(source), move.shardId);
+      const schema = schemaName(await prefixOf(source), shardId);
       return await work(new Moving(row, { schema, source, target, journal, store, options }));
     } catch (error) {
-      await this.journal.failed(move.id, error).catch(() => {});
+      if (found !== undefined) await this.journal.failed(found.id, error).catch(() => {});
       throw error;
     } finally {
       await sessions.close();
-      await unlockShard(this.#control, 'move', move.shardId).catch(() => {});
+      await unlockShard(this.#control, 'move', shardId).catch(() => {});
     }
   }
 
   /** Runs `work` while nobody moves the shard, and no move of it is open. @throws MoveBusyError */
   async unmoved(shardId: number, work: () => Promise<void>): Promise<void> {
-    await lockShard(this.#control, 'move', shardId, 'the control database');
+    await lockShard(this.#control, 'move', shardId, 'the control database', this.options.signal);
     try {
       const open = await this.journal.list({ open: true });
       if (open.some((move) => move.shardId === shardId)) {

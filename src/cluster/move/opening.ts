@@ -2,6 +2,7 @@ import type { Client } from 'pg';
 import { ADVISORY_LOCK_CLASS } from '../../internal/advisory-locks.ts';
 import type { Moving } from './moving.ts';
 import type { Party } from './parties.ts';
+import { furtherSession } from './shard-lock.ts';
 
 /** How long writers that came too early, and are being refused, are waited for; it takes them a moment. */
 const EARLY_MS = 1_000;
@@ -23,8 +24,8 @@ export class Opening {
   }
 
   /** On a session of its own. */
-  static async on({ connect }: Party, moving: Moving): Promise<Opening> {
-    return new Opening(await connect(), moving);
+  static async on(party: Party, moving: Moving): Promise<Opening> {
+    return new Opening(await furtherSession(party, moving.shardId), moving);
   }
 
   /** Changes nothing: what a session has done once it does faster, and {@link prepare} is waited for by everybody. */

@@ -1,11 +1,9 @@
 import type { Client } from 'pg';
 import type { ConnectionSettings } from '../../core/index.ts';
-import { ADVISORY_LOCK_CLASS } from '../../internal/advisory-locks.ts';
 import { destroyClient, endClient } from '../../internal/client-guard.ts';
 import { Endpoint } from '../../internal/endpoint/endpoint.ts';
 import { Releasers } from '../../internal/releasers.ts';
 import { onServer } from '../owners.ts';
-import { MoveBusyError } from './errors.ts';
 
 /** One of the two servers of a move, with a session for orders. */
 export interface Party {
@@ -45,6 +43,8 @@ export class Sessions {
     await client.query(
       `set statement_timeout to 0; set idle_session_timeout to 0; set lock_timeout to 0; set synchronous_commit to on`,
     );
+    // Where it can, the server looks whether this program is gone, also while it runs something for it.
+    await client.query(`set client_connection_check_interval to '1s'`).catch(() => {});
     return client;
   }
 
@@ -68,27 +68,4 @@ export class Sessions {
   async close(): Promise<void> {
     await this.#held.release();
   }
-}
-
-/**
- * Takes the lock of a shard's mover, for as long as the session lives: in the control database, so that there is one, and
- * on a server, so that no migration changes the shard meanwhile.
- *
- * @throws MoveBusyError
- */
-export async function lockShard(client: Client, kind: 'shard' | 'move', shardId: number, where: string): Promise<void> {
-  const { rows } = await client.query<{ taken: boolean }>('select pg_try_advisory_lock($1, $2) as taken', [
-    ADVISORY_LOCK_CLASS[kind],
-    shardId,
-  ]);
-  if (rows[0]!.taken) return;
-  const who = kind === 'move' ? 'another mover is' : 'a migration or another mover is';
-  throw new MoveBusyError(shardId, `${who} at shard ${shardId} (its lock on ${where} is taken); try again later`, {
-    retryable: true,
-  });
-}
-
-/** Gives back what {@link lockShard} took. */
-export async function unlockShard(client: Client, kind: 'shard' | 'move', shardId: number): Promise<void> {
-  await client.query('select pg_advisory_unlock($1, $2)', [ADVISORY_LOCK_CLASS[kind], shardId]);
 }

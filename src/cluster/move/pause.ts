@@ -12,6 +12,7 @@ import { setUsage } from './grants.ts';
 import { Marker } from './marker.ts';
 import type { Moving, Passage } from './moving.ts';
 import type { Opening } from './opening.ts';
+import { furtherSession } from './shard-lock.ts';
 
 /** What else may run while a pause holds its locks: nothing may keep them much longer than the pause. */
 const SLACK_MS = 2_000;
@@ -49,7 +50,7 @@ export async function pauseAndFence(moving: Moving, passage: Passage, opening: O
   const { options, signal, shardId } = moving;
   const deadline = performance.now() + options.pauseWithinMs;
   const backoff = new Backoff({ baseMs: 200, maxMs: 5_000 });
-  const session = await passage.from.connect();
+  const session = await furtherSession(passage.from, shardId);
   const marker = new Marker(moving.schema, passage.from.client, passage.to.client);
   await waitForLongWriters(moving, passage, deadline);
   await arm(moving, passage, session, deadline);

@@ -5,6 +5,7 @@ import { MoveStalledError } from './errors.ts';
 import { dropSlots } from './links.ts';
 import type { Moving } from './moving.ts';
 import type { Party } from './parties.ts';
+import { furtherSession } from './shard-lock.ts';
 import { SlotWatch } from './slot-watch.ts';
 import type { MoveStep } from './steps.ts';
 
@@ -25,7 +26,7 @@ export async function makeSlot(moving: Moving, party: Party, link: string, step:
   // A mover that died has left its session waiting.
   if (rows.length > 0) await dropSlots(client, link, undefined, moving.signal);
   // A session of its own: one that waits does not hear that its program has died, and the other one holds the locks of the move.
-  const session = await party.connect();
+  const session = await furtherSession(party, moving.shardId);
   const watch = await SlotWatch.start(moving, party, step, session);
   try {
     await boundWaiting(session, slotWithinMs);
@@ -43,8 +44,7 @@ export async function makeSlot(moving: Moving, party: Party, link: string, step:
   }
 }
 
-/** By the server itself, which knows it also when this program is gone; and where it can, it looks whether it is. */
+/** By the server itself, which knows it also when this program is gone. */
 async function boundWaiting(session: Client, withinMs: number): Promise<void> {
-  await session.query(`set client_connection_check_interval to '1s'`).catch(() => {});
   await session.query(`set statement_timeout to ${Math.ceil(withinMs)}`);
 }
