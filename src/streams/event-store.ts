@@ -70,7 +70,7 @@ export class EventStore {
     this.#subscriber = new Subscriber(this.#shards, this.#live, this.#homes);
     this.#groups = new Groups(this.#shards, this.#live);
     this.#parked = new Parked(this.#shards, this.#groups);
-    this.#retention = new Retention(this.#shards);
+    this.#retention = new Retention(this.#shards, this.#live);
     this.#onClose = onClose;
   }
 

@@ -1,4 +1,5 @@
 import { NotificationHub } from '../listen/index.ts';
+import { Position } from './position.ts';
 import { Sequencer } from './sequencer.ts';
 import { ShardTail } from './shard-tail.ts';
 import { ShardWatch } from './shard-watch.ts';
@@ -53,6 +54,14 @@ export class LiveShards {
       this.#tails.set(shardId, tail);
     }
     return tail;
+  }
+
+  /** The end of every shard, everything that is committed by now included. */
+  async endOf(shardIds: readonly number[]): Promise<Position> {
+    const heads = await Promise.all(
+      shardIds.map(async (shardId) => [shardId, await this.sequencer(shardId).pass()] as const),
+    );
+    return new Position(heads);
   }
 
   async close(): Promise<void> {

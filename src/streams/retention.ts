@@ -1,5 +1,6 @@
 import { BadRequestError, StreamDeletedError, StreamNotFoundError, WrongExpectedVersionError } from './errors.ts';
 import { type ExpectedVersion, expectedCode, expectedOfCode } from './expected-version.ts';
+import type { LiveShards } from './live-shards.ts';
 import { checkNumber } from './reader.ts';
 import type { Shards } from './shards.ts';
 
@@ -31,9 +32,11 @@ export interface ScavengeOptions {
 /** Hides events, and removes what is hidden. */
 export class Retention {
   readonly #shards: Shards;
+  readonly #live: LiveShards;
 
-  constructor(shards: Shards) {
+  constructor(shards: Shards, live: LiveShards) {
     this.#shards = shards;
+    this.#live = live;
   }
 
   async deleteStream(shardId: number, stream: string, options: DeleteStreamOptions): Promise<void> {
@@ -65,6 +68,8 @@ export class Retention {
   async scavenge({ batchSize = 5_000, signal, onProgress }: ScavengeOptions): Promise<number> {
     let removed = 0;
     for (const shardId of this.#shards.ids) {
+      // What has no position yet would be left.
+      await this.#live.sequencer(shardId).pass({ signal });
       for (let after: string | null = '0'; after !== null; ) {
         const statement = {
           text: `select removed, stopped_at from ${this.#shards.schema(shardId)}.hv_scavenge($1, $2)`,

@@ -3,7 +3,7 @@ import type { RowFilter } from './all-source.ts';
 import { isLink, resolveLinks } from './links.ts';
 import type { LiveShards } from './live-shards.ts';
 import { mergeShards } from './merge-shards.ts';
-import { Position } from './position.ts';
+import type { Position } from './position.ts';
 import type { PlacedRow } from './read-all.ts';
 import { RecordedEvent } from './recorded-event.ts';
 import type { Shards } from './shards.ts';
@@ -29,7 +29,7 @@ export async function subscribeToAllEvents(
   live: LiveShards,
   { source, shardIds, filter, startFrom, batchSize, resolve, onEnd }: AllSubscriptionRequest,
 ): Promise<Subscription> {
-  let position = startFrom ?? (await endOf(live, shardIds));
+  let position = startFrom ?? (await live.endOf(shardIds));
   const feeds: AllFeed[] = [];
   const subscription = new Subscription(source, {
     capacity: batchSize * 2,
@@ -43,9 +43,16 @@ export async function subscribeToAllEvents(
       position = position.with(shardId, pos);
       return new RecordedEvent(event, shards.epoch, { position });
     });
+  const forever = { signal: stopped, until: Number.POSITIVE_INFINITY };
+  // Links are looked up first. An event's position names every shard, so it is made in the moment in which the event comes
+  // in line: made before, events of other shards that overtake would carry it, and say of these that they were read.
   const push = async (rows: readonly PlacedRow[]): Promise<void> => {
-    const events = eventsOf(rows);
-    await queue.push(resolve ? await resolveLinks(shards, events, { signal: stopped }) : events);
+    if (!resolve || !rows.some(({ event }) => isLink(event))) return queue.push(eventsOf(rows));
+    const links = rows.map(({ event }) => new RecordedEvent(event, shards.epoch));
+    const resolved = await resolveLinks(shards, links, forever);
+    const reached = (event: RecordedEvent, { link, event: target }: RecordedEvent): RecordedEvent =>
+      link === undefined ? event : target.reachedBy(event);
+    await queue.push(eventsOf(rows).map((event, i) => reached(event, resolved[i]!)));
   };
   const offer = (rows: readonly PlacedRow[]): boolean => {
     if (resolve && rows.some(({ event }) => isLink(event))) return false;
@@ -56,9 +63,8 @@ export async function subscribeToAllEvents(
   const history = async (): Promise<void> => {
     const from = position;
     const request = { ...filter, backward: false, batchSize, from: (shardId: number) => from.of(shardId) };
-    const options = { signal: stopped, until: Number.POSITIVE_INFINITY };
     let rows: PlacedRow[] = [];
-    for await (const row of mergeShards(shards, shardIds, request, options)) {
+    for await (const row of mergeShards(shards, shardIds, request, forever)) {
       rows.push(row);
       if (rows.length < batchSize) continue;
       await push(rows);
@@ -80,12 +86,4 @@ export async function subscribeToAllEvents(
     await Promise.all(feeds.map((feed) => feed.run()));
   });
   return subscription;
-}
-
-/** The end of every shard, everything that is committed by now included. */
-async function endOf(live: LiveShards, shardIds: readonly number[]): Promise<Position> {
-  const heads = await Promise.all(
-    shardIds.map(async (shardId) => [shardId, await live.sequencer(shardId).pass()] as const),
-  );
-  return new Position(heads);
 }

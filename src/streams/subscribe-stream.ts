@@ -40,6 +40,7 @@ export async function subscribeToStream(
     onEnd,
   });
   const { queue, stopped } = subscription;
+  const forever = { signal: stopped, until: Number.POSITIVE_INFINITY };
   const feed = new StreamFeed(shards, live, {
     shardId,
     stream,
@@ -47,7 +48,7 @@ export async function subscribeToStream(
     batchSize,
     stop: stopped,
     sink: {
-      push: async (events) => queue.push(resolve ? await resolveLinks(shards, events, { signal: stopped }) : events),
+      push: async (events) => queue.push(resolve ? await resolveLinks(shards, events, forever) : events),
       // A link is looked up, which takes time: let it come by a page.
       offer: (events) => !(resolve && events.some(isLink)) && queue.offer(events),
     },

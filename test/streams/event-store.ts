@@ -44,6 +44,12 @@ export async function openStore(
   return { store, datastore };
 }
 
+/** Sessions that wait for a lock in the store's database. */
+export async function waitingForLocks({ database }: Pick<TestStore, 'database'>): Promise<number> {
+  const text = `select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
+  return (await database.query(text)).rows.length;
+}
+
 /** The first `count` of an async iterable. */
 export async function take<T>(source: AsyncIterable<T>, count: number): Promise<T[]> {
   const items: T[] = [];

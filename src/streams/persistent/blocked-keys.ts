@@ -2,6 +2,12 @@
 export class BlockedKeys {
   #counts = new Map<string, number>();
   #total = 0;
+  #changes = 0;
+
+  /** Grows with every change. */
+  get changes(): number {
+    return this.#changes;
+  }
 
   /** Events that wait. */
   get total(): number {
@@ -19,6 +25,7 @@ export class BlockedKeys {
   add(key: string, count = 1): void {
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + count);
     this.#total += count;
+    this.#changes += 1;
   }
 
   /** One of them is done with. @returns whether others wait behind it */
@@ -26,6 +33,7 @@ export class BlockedKeys {
     const count = this.#counts.get(key);
     if (count === undefined) return false;
     this.#total -= 1;
+    this.#changes += 1;
     if (count > 1) this.#counts.set(key, count - 1);
     else this.#counts.delete(key);
     return count > 1;

@@ -7,6 +7,10 @@ import type { SliceState } from './slice-state.ts';
 export interface DeliveryOwner {
   readonly sql: GroupSql;
   readonly settings: ResolvedSettings;
+  /** It is known what is this consumer's. */
+  readonly isConfirmed: boolean;
+  /** Resolves when it is, or never will be. */
+  confirmed(): Promise<void>;
   /** Whether an event may be dealt out now. */
   mayDeal(delivery: Delivery): boolean;
   /** An event was dealt out. */

@@ -7,7 +7,7 @@ import type { Delivery } from './delivery.ts';
 
 /**
  * Runs a handler and settles its event in one transaction on the event's shard: both are done, or neither. When the reply
- * to the commit is lost, the slice says which of the two it was; when neither, the transaction is run again.
+ * to the commit is lost, the shard says which of the two it was; when neither, the transaction is run again.
  *
  * @returns what the handler returned, and up to where the slice is settled and written down, if that has moved
  * @throws LeaseLostError when the event went to somebody else meanwhile: nothing was done here
@@ -19,22 +19,26 @@ export async function settleInTransaction<T>(
 ): Promise<{ readonly value: T; readonly savedTo: bigint | undefined }> {
   const { owner, slice, position, event } = delivery;
   for (;;) {
-    let result: { readonly value: T; readonly savedTo: bigint | undefined } | undefined;
+    let result: { readonly value: T; readonly savedTo: bigint | undefined; readonly xid: string } | undefined;
     try {
       await datastore.transaction(owner.sql.shardId, async (cursor) => {
         const value = await fn(cursor);
         const settledTo = slice?.settledTo(false, delivery);
         const savedTo = settledTo !== undefined && settledTo >= position ? settledTo : undefined;
         const term = slice?.term ?? 0n;
-        const { text, values } = owner.sql.settleWithin(slice?.slice ?? null, term, position, savedTo ?? null);
-        await cursor.query(text, values);
-        result = { value, savedTo };
+        const place = slice?.slice ?? null;
+        const { leaseMs } = owner.settings;
+        const { text, values } = owner.sql.settleWithin(place, term, position, savedTo ?? null, leaseMs);
+        const { rows } = await cursor.query<{ xid: string }>(text, values);
+        result = { value, savedTo, xid: rows[0]!.xid };
       });
     } catch (error) {
       if (sqlStateOf(error) === SV.eventTaken) throw leaseLost(event, error);
-      if (!(error instanceof OutcomeUnknownError)) throw error;
-      const done = await owner.sql.wasSettled(slice?.slice, position, {});
-      if (!done) continue;
+      // One of a handler's own doing comes before its event is settled.
+      if (!(error instanceof OutcomeUnknownError) || result === undefined) throw error;
+      const outcome = await owner.sql.outcomeOf(result.xid, slice?.slice, position, {});
+      if (outcome === 'open') continue;
+      if (outcome === 'settledElsewhere') throw leaseLost(event, error);
     }
     return result!;
   }

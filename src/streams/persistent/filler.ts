@@ -1,5 +1,6 @@
 import type { RunOptions } from '../shards.ts';
 import type { Dealer } from './dealer.ts';
+import type { HeldRetries } from './held-retries.ts';
 import type { Line } from './line.ts';
 import type { ReadAhead } from './read-ahead.ts';
 import type { RetryLine } from './retry-line.ts';
@@ -15,6 +16,7 @@ interface FillerParts {
   readonly slices: SliceSet;
   readonly reader: SliceReader;
   readonly retries: RetryLine;
+  readonly held: HeldRetries;
   readonly settlements: Settlements;
   readonly line: Line;
   readonly ahead: ReadAhead;
@@ -72,25 +74,27 @@ export class Filler {
 
   /** @returns whether there may be more right away */
   async #fill(): Promise<boolean> {
-    const { retries, settlements, reader, line, ahead, options } = this.#parts;
+    const { retries, held, settlements, reader, line, ahead, options } = this.#parts;
     const settings = this.#parts.settings();
     const { bufferSize, readBatchSize, leaseMs } = settings;
     if (!this.#wantsMore) return false;
     const room = ahead.room(settings);
     const slices = this.#parts.isOrdered ? this.#parts.slices.numbers : null;
     if (retries.dueInMs === 0 && slices?.length !== 0) {
-      const { deliveries, gone } = await retries.claim(slices, leaseMs, room, options);
-      for (const event of gone) settlements.finish({ ...event, state: 'leaving' });
-      await line.add(deliveries, true);
-      if (deliveries.length > 0) return true;
+      const claimed = await held.claiming(async () => {
+        const { deliveries, gone } = await retries.claim(slices, leaseMs, room, options);
+        for (const event of gone) settlements.finish({ ...event, state: 'leaving' });
+        await line.add(deliveries, true);
+        return deliveries.length;
+      });
+      if (claimed > 0) return true;
     }
     // So many wait already that reading on would only add to them.
     if (retries.blocked.total >= bufferSize) return false;
     const read = await reader.read(Math.min(readBatchSize, room), this.#parts.settings());
     if (read === undefined) return false;
     ahead.hasRead();
-    await line.add(line.deliveriesOf(read.events), false);
-    read.done();
+    await line.add(line.deliveriesOf(read.events), false, read.done);
     if (read.events.length === 0 && read.more) settlements.progressed();
     return read.more;
   }

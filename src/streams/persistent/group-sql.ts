@@ -1,7 +1,10 @@
 import type { Row } from '../lane.ts';
+import type { Position } from '../position.ts';
 import type { EventRow } from '../recorded-event.ts';
 import type { RunOptions, Shards } from '../shards.ts';
 import type { ResolvedSettings } from './settings.ts';
+
+const IDLE = 'idle_in_transaction_session_timeout';
 
 /** A group in one shard. */
 export interface GroupRecord {
@@ -9,6 +12,8 @@ export interface GroupRecord {
   readonly strategy: 'ordered' | 'roundRobin';
   readonly slices: number;
   readonly settings: ResolvedSettings;
+  /** Where it was made to begin in each shard, of a category or `$all`. */
+  readonly starts: Position | undefined;
   readonly revision: bigint;
 }
 
@@ -33,6 +38,8 @@ export interface Beat {
   /** When the next event waiting for a retry is due. */
   readonly retryInMs: number | undefined;
   readonly slices: readonly SliceLease[];
+  /** `performance.now()` when it was sent: leases last from then on, at the least. */
+  readonly sentAt: number;
 }
 
 /** An event that waited for a retry and is this consumer's now. */
@@ -69,6 +76,7 @@ export class GroupSql {
   readonly consumer: string;
   readonly #shards: Shards;
   readonly #label: string;
+  #repeated = 0;
 
   constructor(shards: Shards, shardId: number, group: GroupRecord, consumer: string, label: string) {
     this.#shards = shards;
@@ -78,12 +86,21 @@ export class GroupSql {
     this.#label = label;
   }
 
+  /** Calls that had to be sent again: the server may have done what nobody here has heard of. */
+  get repeated(): number {
+    return this.#repeated;
+  }
+
   async beat(leaseMs: number, options: RunOptions): Promise<Beat> {
+    let sentAt = 0;
     const rows = await this.#call(
       'status, revision, retry_in_ms, slice, pos, done, upto, term, crashes, shed',
       'hv_beat($1, $2, $3, $4)',
       [this.group.id, this.consumer, this.#label, leaseMs],
       options,
+      () => {
+        sentAt = performance.now();
+      },
     );
     const [status, revision, retryIn] = rows[0]!;
     return {
@@ -91,6 +108,7 @@ export class GroupSql {
       revision: BigInt(revision!),
       retryInMs: retryIn === null || retryIn === undefined ? undefined : Number(retryIn),
       slices: rows.filter((row) => row[3] !== null).map((row) => leaseOf(row.slice(3))),
+      sentAt,
     };
   }
 
@@ -156,6 +174,21 @@ export class GroupSql {
     return rows.map(([streamId, count]) => [streamId!, Number(count)]);
   }
 
+  /** Positions of the events waiting for a retry that are this consumer's. */
+  async held(options: RunOptions): Promise<bigint[]> {
+    const text = `select position from ${this.#schema}.hv_retries where group_id = $1 and owner = $2`;
+    const values = [this.group.id, this.consumer];
+    const rows = await this.#shards.query('group', this.shardId, { text, values }, options);
+    return rows.map(([position]) => BigInt(position!));
+  }
+
+  /** Leaves events waiting for a retry to whoever asks next. */
+  async disown(positions: readonly bigint[], options: RunOptions): Promise<void> {
+    const text = `update ${this.#schema}.hv_retries set owner = null, expires_at = null where group_id = $1 and owner = $2 and position = any($3)`;
+    const values = [this.group.id, this.consumer, positions];
+    await this.#shards.query('group', this.shardId, { text, values }, options);
+  }
+
   async events(ids: readonly string[], options: RunOptions): Promise<EventRow[]> {
     const rows = await this.#call(
       'stream, number, id, uuid, type, body, bytes, metadata',
@@ -179,27 +212,44 @@ export class GroupSql {
     await this.#call('1', 'hv_release($1, $2, $3, $4)', [this.group.id, this.consumer, slices, leave], options);
   }
 
-  /** Whether an event was settled inside a transaction whose outcome is not known; waits for that transaction to end. */
-  async wasSettled(slice: number | undefined, position: bigint, options: RunOptions): Promise<boolean> {
-    const text =
+  /**
+   * What became of an event that was settled inside a transaction (`xid`) whose outcome is not known; waits for that
+   * transaction to end.
+   */
+  async outcomeOf(
+    xid: string,
+    slice: number | undefined,
+    position: bigint,
+    options: RunOptions,
+  ): Promise<'open' | 'settled' | 'settledElsewhere'> {
+    const row =
       slice === undefined
-        ? `select 1 from ${this.#schema}.hv_retries where group_id = $1 and position = $2 for update`
-        : `select 1 from (select position, done from ${this.#schema}.hv_slices where group_id = $1 and slice = $3 for update) s where s.position < $2 and $2 <> all (s.done)`;
-    const values = slice === undefined ? [this.group.id, position] : [this.group.id, position, slice];
-    const rows = await this.#shards.query('group', this.shardId, { text, values }, options);
-    return rows.length === 0;
+        ? `select true as open from ${this.#schema}.hv_retries where group_id = $1 and position = $2 for update`
+        : `select position < $2 and $2 <> all (done) as open from ${this.#schema}.hv_slices where group_id = $1 and slice = $4 for update`;
+    // A server that was promoted meanwhile may not have come to that transaction yet.
+    const status = 'case when $3::xid8 < pg_snapshot_xmax(pg_current_snapshot()) then pg_xact_status($3::xid8) end';
+    const text = `select coalesce(r.open, false), ${status} from (values (1)) one left join lateral (${row}) r on true`;
+    const values = [this.group.id, position, xid, ...(slice === undefined ? [] : [slice])];
+    const [found] = await this.#shards.query('group', this.shardId, { text, values }, options);
+    if (found![0] === 't') return 'open';
+    return found![1] === 'committed' ? 'settled' : 'settledElsewhere';
   }
 
-  /** Text and values that settle one event inside the transaction of its handler. */
+  /**
+   * Text and values that settle one event inside the transaction of its handler, and give that transaction's id. The slice
+   * is locked from here to the commit: a process that is paused in between is thrown out by the server, unless its
+   * session has a bound for that already.
+   */
   settleWithin(
     slice: number | null,
     term: bigint,
     position: bigint,
     settledTo: bigint | null,
+    leaseMs: number,
   ): { text: string; values: unknown[] } {
     return {
-      text: `select ${this.#schema}.hv_settle_within($1, $2, $3, $4, $5, $6)`,
-      values: [this.group.id, this.consumer, slice, term, position, settledTo],
+      text: `select ${this.#schema}.hv_settle_within($1, $2, $3, $4, $5, $6), pg_current_xact_id()::text as xid, case when current_setting('${IDLE}') = '0' then set_config('${IDLE}', $7, true) end`,
+      values: [this.group.id, this.consumer, slice, term, position, settledTo, `${leaseMs}ms`],
     };
   }
 
@@ -207,9 +257,21 @@ export class GroupSql {
     return this.#shards.schema(this.shardId);
   }
 
-  #call(columns: string, call: string, values: unknown[], options: RunOptions): Promise<Row[]> {
-    const text = `select ${columns} from ${this.#schema}.${call}`;
-    return this.#shards.query('group', this.shardId, { text, values }, options);
+  #call(
+    columns: string,
+    call: string,
+    values: unknown[],
+    options: RunOptions,
+    onSend: () => void = () => {},
+  ): Promise<Row[]> {
+    const statement = { text: `select ${columns} from ${this.#schema}.${call}`, values };
+    let sent = false;
+    return this.#shards.persist(async () => {
+      if (sent) this.#repeated += 1;
+      sent = true;
+      onSend();
+      return (await this.#shards.send('group', this.shardId, [statement]))[0]!;
+    }, options);
   }
 }
 

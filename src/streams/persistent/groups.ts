@@ -3,10 +3,11 @@ import { hostname } from 'node:os';
 import { assertKnownKeys } from '../../internal/known-keys.ts';
 import { BadRequestError, SubscriptionCreationFailedError, SubscriptionFailedError } from '../errors.ts';
 import type { LiveShards } from '../live-shards.ts';
-import { checkNumber, parseStart } from '../reader.ts';
+import { Position } from '../position.ts';
 import type { Shards } from '../shards.ts';
 import { checkName, parseSource, type Source } from '../stream-name.ts';
 import { type GroupRecord, GroupSql } from './group-sql.ts';
+import { startOf } from './group-start.ts';
 import { PersistentSubscription } from './persistent-subscription.ts';
 import {
   type CreateSettings,
@@ -47,13 +48,17 @@ export class Groups {
     const { strategy: how, slices } = dealing({ strategy, partitions }, source);
     const settings = resolveSettings(rest, PERSISTENT_DEFAULTS);
     const shardIds = this.#shardsOf(source, shardId);
-    const start = startOf(startFrom, source);
+    let start = startOf(startFrom, source);
     if (start === undefined && source.kind !== 'stream') {
-      await Promise.all(shardIds.map((id) => this.#live.sequencer(id).pass()));
+      const end = await this.#live.endOf(shardIds);
+      start = (id) => end.of(id);
     }
-    // The first shard decides who made it; the others follow.
+    // The first shard decides who made it; the others follow. It knows where all begin: a consumer that comes in between,
+    // or after a creator that died in between, makes the others in the same way.
+    const starts = new Position(shardIds.map((id) => [id, start?.(id) ?? 0n]));
+    const record = { strategy: how, slices, settings, starts: source.kind === 'stream' ? undefined : starts };
     const [first, ...others] = shardIds;
-    const make = (id: number): Promise<boolean> => this.#make(id, name, source, how, slices, settings, start?.(id));
+    const make = (id: number): Promise<boolean> => this.#make(id, name, source, record, start?.(id));
     if (!(await make(first!))) {
       throw new SubscriptionCreationFailedError(
         `${JSON.stringify(stream)} has a group ${JSON.stringify(name)} already`,
@@ -73,12 +78,14 @@ export class Groups {
     const found = await this.#records(name, source, shardId);
     const present = [...found.values()];
     if (present.length === 0) throw notFound(name, stream);
-    const settings = resolveSettings(given, present[0]!.settings);
+    resolveSettings(given, present[0]!.settings);
+    const wanted = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
     await Promise.all(
       [...found].map(([id, { id: groupId }]) =>
         this.#shards.query('group', id, {
-          text: `update ${this.#shards.schema(id)}.hv_groups set settings = $2, max_subscribers = $3, revision = revision + 1 where id = $1`,
-          values: [groupId, JSON.stringify(settings), settings.maxSubscriberCount],
+          // Only what is given: another one may be changing something else at the same time.
+          text: `update ${this.#shards.schema(id)}.hv_groups set settings = settings || $2::jsonb, max_subscribers = coalesce($3, max_subscribers), revision = revision + 1 where id = $1`,
+          values: [groupId, JSON.stringify(wanted), given.maxSubscriberCount ?? null],
         }),
       ),
     );
@@ -163,7 +170,7 @@ export class Groups {
     const shardIds = this.#shardsOf(source, shardId);
     const missing = shardIds.filter((id) => !found.has(id));
     if (missing.length === 0) return found;
-    await Promise.all(missing.map((id) => this.#make(id, name, source, some.strategy, some.slices, some.settings, 0n)));
+    await Promise.all(missing.map((id) => this.#make(id, name, source, some, some.starts?.of(id) ?? 0n)));
     return this.#records(name, source, shardId);
   }
 
@@ -179,11 +186,13 @@ export class Groups {
     const [row] = await this.#shards.query('group', shardId, { text, values: [name, source.name] });
     if (row === undefined) return undefined;
     const [id, strategy, slices, settings, revision] = row;
+    const { starts, ...kept } = JSON.parse(settings!) as ResolvedSettings & { starts?: string };
     return {
       id: id!,
       strategy: strategy as GroupRecord['strategy'],
       slices: Number(slices),
-      settings: { ...PERSISTENT_DEFAULTS, ...(JSON.parse(settings!) as ResolvedSettings) },
+      settings: { ...PERSISTENT_DEFAULTS, ...kept },
+      starts: starts === undefined ? undefined : Position.parse(starts),
       revision: BigInt(revision!),
     };
   }
@@ -192,9 +201,7 @@ export class Groups {
     shardId: number,
     name: string,
     source: Source,
-    strategy: string,
-    slices: number,
-    settings: ResolvedSettings,
+    { strategy, slices, settings, starts }: Omit<GroupRecord, 'id' | 'revision'>,
     start: bigint | undefined,
   ): Promise<boolean> {
     const rows = await this.#shards.query('group', shardId, {
@@ -206,7 +213,7 @@ export class Groups {
         slices,
         settings.maxSubscriberCount,
         start ?? null,
-        JSON.stringify(settings),
+        JSON.stringify({ ...settings, ...(starts !== undefined && { starts }) }),
       ],
     });
     return rows[0]![0] === 'created';
@@ -216,21 +223,6 @@ export class Groups {
     if (source.kind !== 'stream') return this.#shards.ids;
     return [shardId ?? this.#shards.datastore.shardFor(source.name)];
   }
-}
-
-/** The last position that is not wanted, by shard; `undefined`: the present end. */
-function startOf(startFrom: CreateSettings['startFrom'], source: Source): ((shardId: number) => bigint) | undefined {
-  if (startFrom === 'end' || startFrom === undefined) return undefined;
-  if (source.kind === 'stream') {
-    if (startFrom === 'beginning') return () => -1n;
-    const number = checkNumber('startFrom', startFrom);
-    return () => number - 1n;
-  }
-  if (typeof startFrom === 'bigint') {
-    throw new BadRequestError(`startFrom: ${source.name} has positions; give a Position, 'beginning' or 'end'`);
-  }
-  const position = parseStart(startFrom);
-  return (shardId) => position.of(shardId);
 }
 
 function notFound(name: string, stream: string): SubscriptionFailedError {

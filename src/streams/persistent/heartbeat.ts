@@ -12,8 +12,11 @@ export interface HeartbeatParts {
   readonly source: string;
   /** The consumer has no slice, and wants one. */
   readonly isWanting: () => boolean;
-  /** Takes over what a beat says of slices and retries. */
-  readonly onBeat: (beat: Beat) => Promise<void>;
+  readonly beforeBeat: () => void;
+  /** Takes over what a beat says of slices and retries. `late`: others may have taken them meanwhile. */
+  readonly onBeat: (beat: Beat, late: boolean) => Promise<void>;
+  /** It is known again what is this consumer's. */
+  readonly onConfirmed: () => void;
   /** Reads the group's settings anew. */
   readonly reload: () => Promise<ResolvedSettings | undefined>;
 }
@@ -24,6 +27,10 @@ export class Heartbeat {
   readonly #parts: HeartbeatParts;
   #settings: ResolvedSettings;
   #revision: bigint;
+  /** The leases last until then, at the least (`performance.now()`). */
+  #validUntil = 0;
+  #over = false;
+  readonly #waiting = new Set<() => void>();
 
   constructor(sql: GroupSql, parts: HeartbeatParts) {
     this.#sql = sql;
@@ -37,24 +44,58 @@ export class Heartbeat {
   }
 
   /**
+   * Whether what the last beat gave is this consumer's still. When it is not known – the process was paused, the server was
+   * away – nothing may be dealt out or called settled before the next beat.
+   */
+  get isValid(): boolean {
+    return performance.now() < this.#validUntil;
+  }
+
+  /** Resolves when it is known again what is this consumer's, or when no further beat comes. */
+  async confirmed(): Promise<void> {
+    if (!this.isValid && !this.#over) await new Promise<void>((resolve) => this.#waiting.add(resolve));
+  }
+
+  /**
    * Takes over what the first beat gave, and goes on until the signal.
    *
    * @throws SubscriptionFailedError when the group is gone, or has no place left for this consumer
    */
   async run(first: Beat, options: RunOptions): Promise<void> {
+    try {
+      await this.#run(first, options);
+    } finally {
+      this.#validUntil = 0;
+      this.#over = true;
+      this.#wake();
+    }
+  }
+
+  async #run(first: Beat, options: RunOptions): Promise<void> {
+    let late = false;
     for (let beat = first; ; ) {
-      await this.#parts.onBeat(beat);
+      await this.#parts.onBeat(beat, late);
+      this.#validUntil = beat.sentAt + this.#settings.leaseMs;
+      this.#wake();
+      if (late) this.#parts.onConfirmed();
       await this.#follow(beat.revision);
       const { leaseMs } = this.#settings;
       const pause = this.#parts.isWanting() ? Math.min(WANTING_MS, leaseMs / 3) : leaseMs / 3;
       await sleep(pause, { signal: options.signal });
+      this.#parts.beforeBeat();
       beat = await this.#sql.beat(leaseMs, options);
+      late = !this.isValid;
       if (beat.status === 'ok') continue;
       const context = { stream: this.#parts.source };
       throw beat.status === 'gone'
         ? new SubscriptionFailedError('the group was deleted', 'PersistentSubscriptionDeleted', context)
         : new SubscriptionFailedError('others have taken the last place', 'SubscriberMaxCountReached', context);
     }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
   }
 
   async #follow(revision: bigint): Promise<void> {

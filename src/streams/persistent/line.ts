@@ -3,6 +3,7 @@ import { RecordedEvent } from '../recorded-event.ts';
 import type { RunOptions, Shards } from '../shards.ts';
 import type { Dealer } from './dealer.ts';
 import { type Delivery, type DeliveryOwner, exceptionOf, readyDelivery } from './delivery.ts';
+import type { HeldRetries } from './held-retries.ts';
 import type { ReadAhead } from './read-ahead.ts';
 import type { RetryLine } from './retry-line.ts';
 import type { Settlements } from './settlements.ts';
@@ -13,6 +14,7 @@ interface LineParts {
   readonly isOrdered: boolean;
   readonly keyOf: (streamId: string) => string;
   readonly retries: RetryLine;
+  readonly held: HeldRetries;
   readonly settlements: Settlements;
   readonly ahead: ReadAhead;
   readonly dealer: Dealer;
@@ -46,13 +48,21 @@ export class Line {
     return deliveries;
   }
 
-  /** Puts events in line to be dealt out; parks what was tried too often, keeps back what must wait. */
-  async add(deliveries: readonly Delivery[], first: boolean): Promise<void> {
-    const { isOrdered, retries, settlements, ahead, dealer } = this.#parts;
+  /**
+   * Puts events in line to be dealt out; parks what was tried too often, keeps back what must wait.
+   *
+   * @param done - called once they are in line, before anything else can happen
+   */
+  async add(deliveries: readonly Delivery[], first: boolean, done: () => void = () => {}): Promise<void> {
+    const { isOrdered, retries, held, settlements, ahead, dealer } = this.#parts;
     const ready: Delivery[] = [];
-    for (const delivery of await this.#resolved(deliveries)) {
+    const lined = await this.#resolved(deliveries);
+    done();
+    for (const delivery of lined) {
       const { slice, attempts, key } = delivery;
-      if (slice?.lost) continue;
+      // Lost meanwhile, or to be given back: whoever has it next reads it.
+      if (slice?.lost || slice?.shed) continue;
+      if (slice === undefined) held.add(delivery);
       slice?.add(delivery);
       if (slice !== undefined && slice.careful > 0) settlements.hurry();
       if (attempts > this.#owner.settings.maxRetryCount)

@@ -98,12 +98,15 @@ export class PersistentSubscription {
   /**
    * The event is worked off. Written down soon after, together with others ({@link flush} waits for that).
    *
+   * Waits when this process was paused, or the server away, for longer than the lease, until it is known whose it is.
+   *
    * @returns `false` when the event was too long in hand, or went to somebody else: it comes, or came, again
    * @throws ForeignEventError when it was not given out by this subscription
    */
   async ack(event: RecordedEvent): Promise<boolean> {
-    const delivery = this.#take(event);
-    if (delivery === undefined) return false;
+    const delivery = this.#delivery(event);
+    if (this.#isDoubtful(delivery)) await delivery.owner.confirmed();
+    if (!this.#isInHand(delivery)) return false;
     delivery.owner.settled(delivery);
     this.#dealing.drop(delivery);
     return true;
@@ -122,8 +125,9 @@ export class PersistentSubscription {
       await this.close();
       return mine;
     }
-    const delivery = this.#take(event);
-    if (delivery === undefined) return false;
+    const delivery = this.#delivery(event);
+    if (this.#isDoubtful(delivery)) await delivery.owner.confirmed();
+    if (!this.#isInHand(delivery)) return false;
     refuse(delivery, action, options);
     this.#dealing.drop(delivery);
     return true;
@@ -198,10 +202,13 @@ export class PersistentSubscription {
     this.#facts.onEnd(this);
   }
 
-  /** The delivery, when it is in hand. */
-  #take(event: RecordedEvent): Delivery | undefined {
-    const delivery = this.#delivery(event);
-    return delivery.state === 'handed' && !this.#dealing.over ? delivery : undefined;
+  #isInHand({ state }: Delivery): boolean {
+    return state === 'handed' && !this.#dealing.over;
+  }
+
+  /** This consumer was away for longer than its lease: only the shard knows whose the event is. */
+  #isDoubtful(delivery: Delivery): boolean {
+    return this.#isInHand(delivery) && !delivery.owner.isConfirmed;
   }
 
   #giveOut(delivery: Delivery): RecordedEvent {

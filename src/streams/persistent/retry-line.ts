@@ -56,8 +56,11 @@ export class RetryLine {
 
   /** Takes over from the shard which streams are held up: people may have put something back. */
   async sync(slices: readonly number[], options: RunOptions, isCurrent: () => boolean): Promise<void> {
+    const { changes } = this.blocked;
     const waiting = await this.#sql.waiting(slices, options);
-    if (isCurrent()) this.blocked.replace(waiting.map(([streamId, count]) => [this.#keyOf(streamId), count]));
+    // What changed meanwhile may be missing in the answer, even when it is written down by now.
+    if (isCurrent() && this.blocked.changes === changes)
+      this.blocked.replace(waiting.map(([streamId, count]) => [this.#keyOf(streamId), count]));
   }
 
   /**

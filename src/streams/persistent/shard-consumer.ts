@@ -7,6 +7,7 @@ import { type Delivery, type DeliveryOwner, exceptionOf } from './delivery.ts';
 import { Filler } from './filler.ts';
 import type { Beat, GroupSql } from './group-sql.ts';
 import { Heartbeat } from './heartbeat.ts';
+import { HeldRetries } from './held-retries.ts';
 import { Line } from './line.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { RetryLine } from './retry-line.ts';
@@ -38,6 +39,7 @@ export class ShardConsumer implements DeliveryOwner {
   readonly #keeper: SliceKeeper;
   readonly #filler: Filler;
   readonly #retries: RetryLine;
+  readonly #held: HeldRetries;
   readonly #settlements: Settlements;
   readonly #ahead: ReadAhead;
   readonly #line: Line;
@@ -70,10 +72,13 @@ export class ShardConsumer implements DeliveryOwner {
     this.#heartbeat = new Heartbeat(sql, {
       source: source.name,
       isWanting: () => isOrdered && slices.size === 0,
-      onBeat: (beat) => this.#onBeat(beat),
+      beforeBeat: () => this.#keeper.beforeBeat(),
+      onBeat: (beat, late) => this.#onBeat(beat, late),
+      onConfirmed: () => dealer.ready([], false),
       reload,
     });
     const reader = new SliceReader(shards, sql, { source, slices, maxInFlight, options });
+    const held = new HeldRetries(sql);
     const retries = new RetryLine(this, sql, keyOf, shards.epoch);
     const settlements = new Settlements(
       sql,
@@ -85,7 +90,7 @@ export class ShardConsumer implements DeliveryOwner {
         onFailed: (error) => dealer.failed(error),
       },
     );
-    const line = new Line(this, shards, { isOrdered, keyOf, retries, settlements, ahead, dealer, options });
+    const line = new Line(this, shards, { isOrdered, keyOf, retries, held, settlements, ahead, dealer, options });
     this.#keeper = new SliceKeeper(sql, {
       isOrdered,
       settings,
@@ -95,6 +100,7 @@ export class ShardConsumer implements DeliveryOwner {
       line,
       ahead,
       dealer,
+      cuts: () => reader.cuts,
       onFresh: () => this.#filler.wake(),
       onGone: () => this.#filler.rouse(),
       options,
@@ -105,6 +111,7 @@ export class ShardConsumer implements DeliveryOwner {
       slices,
       reader,
       retries,
+      held,
       settlements,
       line,
       ahead,
@@ -112,6 +119,7 @@ export class ShardConsumer implements DeliveryOwner {
       options,
     });
     this.#retries = retries;
+    this.#held = held;
     this.#settlements = settlements;
     this.#ahead = ahead;
     this.#line = line;
@@ -144,8 +152,21 @@ export class ShardConsumer implements DeliveryOwner {
     this.#filler.wakeIfWanted();
   }
 
-  /** Whether an event may be dealt out now: behind a crash one at a time, each written down before the next. */
+  /** Resolves when it is known what is still this consumer's: at once, but for one that was away for longer than its lease. */
+  confirmed(): Promise<void> {
+    return this.#heartbeat.confirmed();
+  }
+
+  get isConfirmed(): boolean {
+    return this.#heartbeat.isValid;
+  }
+
+  /**
+   * Whether an event may be dealt out now: while it is known to be this consumer's; behind a crash one at a time, each
+   * written down before the next.
+   */
   mayDeal({ slice }: Delivery): boolean {
+    if (!this.#heartbeat.isValid) return false;
     if (slice === undefined || slice.careful === 0) return true;
     return slice.handed === 0 && slice.savedTo >= slice.settledTo(true);
   }
@@ -217,8 +238,9 @@ export class ShardConsumer implements DeliveryOwner {
   }
 
   /** Takes over what a beat says of slices and retries. */
-  async #onBeat(beat: Beat): Promise<void> {
+  async #onBeat(beat: Beat, late: boolean): Promise<void> {
     await this.#keeper.follow(beat);
+    await this.#held.takeStock(late, this.#line, this.#dealer, this.#forever);
     if (beat.retryInMs !== undefined) this.#expect(beat.retryInMs);
   }
 

@@ -1,6 +1,6 @@
 import type { RunOptions } from '../shards.ts';
 import type { Dealer } from './dealer.ts';
-import type { Beat, GroupSql } from './group-sql.ts';
+import type { Beat, GroupSql, SliceLease } from './group-sql.ts';
 import type { Line } from './line.ts';
 import type { ReadAhead } from './read-ahead.ts';
 import type { RetryLine } from './retry-line.ts';
@@ -19,6 +19,8 @@ interface SliceKeeperParts {
   readonly line: Line;
   readonly ahead: ReadAhead;
   readonly dealer: Dealer;
+  /** roundRobin: see SliceReader. */
+  readonly cuts: () => number;
   /** There is a new slice to read. */
   readonly onFresh: () => void;
   /** A slice has gone. */
@@ -30,15 +32,25 @@ interface SliceKeeperParts {
 export class SliceKeeper {
   readonly #sql: GroupSql;
   readonly #parts: SliceKeeperParts;
+  /** roundRobin: what there was when the beat was sent. */
+  #before: { readonly runs: ReadonlySet<SliceState>; readonly cuts: number } | undefined;
 
   constructor(sql: GroupSql, parts: SliceKeeperParts) {
     this.#sql = sql;
     this.#parts = parts;
   }
 
+  /** A beat is about to be sent. */
+  beforeBeat(): void {
+    if (!this.#parts.isOrdered) this.#before = { runs: new Set(this.#parts.slices), cuts: this.#parts.cuts() };
+  }
+
   /** Takes over what a beat says of slices. */
   async follow({ slices: leases, retryInMs }: Beat): Promise<void> {
-    if (!this.#parts.isOrdered) return this.#giveBackIdle();
+    if (!this.#parts.isOrdered) {
+      this.#followRuns(leases);
+      return this.#giveBackIdle();
+    }
     const { slices, retries, settlements, options } = this.#parts;
     const fresh = slices.follow(leases);
     const { idle } = settlements;
@@ -90,6 +102,23 @@ export class SliceKeeper {
   lost(slice: SliceState): void {
     this.#parts.line.withdraw((delivery) => delivery.slice === slice);
     this.#parts.dealer.forget(slice.lose());
+  }
+
+  /** Runs that went to somebody else, and runs whose cutting nobody here has heard of. */
+  #followRuns(leases: readonly SliceLease[]): void {
+    if (this.#before === undefined) return;
+    const { slices, cuts, onFresh } = this.#parts;
+    const owned = new Map(leases.map((lease) => [lease.slice, lease]));
+    for (const run of this.#before.runs) {
+      if (slices.get(run.slice, run.term) === run && owned.get(run.slice)?.term !== run.term) slices.lose(run);
+    }
+    if (this.#before.cuts !== cuts() || this.#before.cuts % 2 === 1) return;
+    const known = new Set([...this.#before.runs].map(({ slice, term }) => `${slice} ${term}`));
+    for (const lease of leases) {
+      if (known.has(`${lease.slice} ${lease.term}`) || slices.get(lease.slice, lease.term) !== undefined) continue;
+      slices.take(lease);
+      onFresh();
+    }
   }
 
   /** Runs whose events nobody has asked for in a long time go to those who do. */

@@ -14,7 +14,7 @@ export interface SliceEvent extends SourceEvent {
 
 export interface SliceRead {
   readonly events: SliceEvent[];
-  /** Says how far was read; called once the events are in line. */
+  /** Says how far was read; called in the same moment in which the events come in line. */
   readonly done: () => void;
   /** There may be more right away. */
   readonly more: boolean;
@@ -33,6 +33,7 @@ export class SliceReader {
   readonly #shortRun: number;
   #run: number;
   #runSince = 0;
+  #cuts = 0;
 
   constructor(
     shards: Shards,
@@ -51,6 +52,11 @@ export class SliceReader {
     this.#options = options;
     this.#shortRun = maxInFlight;
     this.#run = maxInFlight;
+  }
+
+  /** roundRobin: grows when a run is asked for, and again when it is there; odd while one is on its way. */
+  get cuts(): number {
+    return this.#cuts;
   }
 
   /** roundRobin: how long the last run may have been. */
@@ -76,16 +82,15 @@ export class SliceReader {
     const { slices: count } = this.#sql.group;
     const request = { after, upto, max, slices: { count, wanted: [...behind.keys()] } };
     const page = await readSource(this.#shards, this.#sql.shardId, this.#source, request, this.#options);
-    // A slice that is to be given back, or lost, while the page was read: its events are left to the next owner, and its
-    // position must not pass by them.
-    const kept = new Map([...behind].filter(([, { lost, shed }]) => !lost && !shed));
     const events: SliceEvent[] = [];
     for (const event of page.events) {
-      const slice = kept.get(count === 1 ? 0 : sliceOf(event.streamId, count));
+      const slice = behind.get(count === 1 ? 0 : sliceOf(event.streamId, count));
       if (slice !== undefined) events.push({ ...event, slice });
     }
     const done = (): void => {
-      for (const slice of kept.values()) slice.readTo = page.scannedTo;
+      // A slice that is to be given back, or was lost, meanwhile: its events are left to the next owner, and its position
+      // must not pass by them.
+      for (const slice of behind.values()) if (!slice.lost && !slice.shed) slice.readTo = page.scannedTo;
     };
     return { events, done, more: page.scannedTo > after };
   }
@@ -98,7 +103,10 @@ export class SliceReader {
       const fast = now - this.#runSince < FAST_RUN_MS;
       this.#run = Math.min(readBatchSize, fast ? this.#run * 2 : this.#shortRun);
       this.#runSince = now;
-      const lease = await this.#sql.cut(leaseMs, this.#run, this.#options);
+      this.#cuts += 1;
+      const lease = await this.#sql.cut(leaseMs, this.#run, this.#options).finally(() => {
+        this.#cuts += 1;
+      });
       if (lease === undefined) return undefined;
       run = this.#slices.take(lease);
     }
@@ -106,7 +114,7 @@ export class SliceReader {
     const request = { after: run.readTo, upto: run.upto, max, slices: undefined };
     const page = await readSource(this.#shards, this.#sql.shardId, this.#source, request, this.#options);
     const done = (): void => {
-      slice.readTo = page.scannedTo;
+      if (!slice.lost && !slice.shed) slice.readTo = page.scannedTo;
     };
     return { events: slice.lost ? [] : page.events.map((event) => ({ ...event, slice })), done, more: true };
   }

@@ -5,7 +5,10 @@
 -- What expired but nobody took stays its owner's. Returns status ok, gone (no such group) or full (max_subscribers are there), then one row for each slice owned.
 -- retry_in_ms: when the next event waiting for a retry is due; null when none waits.
 --
--- Locks the group's row, then slices in order of their number, until commit.
+-- A free slice that is locked is left for the next time: the transaction of its last owner's handler may be open, and
+-- whoever waited for it here would keep every other consumer from giving signs of life.
+--
+-- Locks the group's row, then its own slices in order of their number, then those it takes, until commit.
 create or replace function :"schema".hv_beat(group_id bigint, consumer uuid, label text, lease_ms integer)
 returns table (
   status text,
@@ -30,6 +33,7 @@ declare
   _place integer;
   _share integer := 2147483647;
   _mine integer;
+  _free integer[];
   _retry_in bigint;
 begin
   select g.*
@@ -81,6 +85,7 @@ begin
   perform
   from hv_slices l
   where l.group_id = _group.id
+    and l.owner = hv_beat.consumer
   order by l.slice
   for update;
 
@@ -93,6 +98,16 @@ begin
   if _group.strategy = 'ordered' then
     _share := _group.slices / _living + case when _place < _group.slices % _living then 1 else 0 end;
     if _mine < _share then
+      -- locked first and updated then, as in hv_claim
+      _free := array(
+        select f.slice
+        from hv_slices f
+        where f.group_id = _group.id
+          and (f.owner is null or f.expires_at < _now)
+        order by f.slice
+        limit _share - _mine
+        for update skip locked
+      );
       update hv_slices l
       set
         crashes = case
@@ -105,14 +120,7 @@ begin
         term = l.term + 1,
         expires_at = _now + lease_ms * interval '1 ms'
       where l.group_id = _group.id
-        and l.slice in (
-          select f.slice
-          from hv_slices f
-          where f.group_id = _group.id
-            and (f.owner is null or f.expires_at < _now)
-          order by f.slice
-          limit _share - _mine
-        );
+        and l.slice = any (_free);
     end if;
   end if;
 

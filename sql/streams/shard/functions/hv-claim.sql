@@ -6,7 +6,11 @@
 -- Its work grows with the number of rows and no faster, whatever the planner believes of a table that is empty in one
 -- moment and has thousands of rows in the next: every step reads them once, and plans are made anew for each call.
 --
--- Row locks on what is taken, skipping what another session holds.
+-- What another consumer has in hand is left to it while its lease lasts, also when its slice has been given on. Slices
+-- that are no longer this consumer's are left out: it may have been paused for longer than its lease.
+--
+-- Locks the slices in order of their number (shared: their owner stays), then the rows that are taken, skipping what
+-- another session holds.
 create or replace function :"schema".hv_claim(
   group_id bigint,
   consumer uuid,
@@ -20,9 +24,24 @@ set search_path = :"schema", pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
-  _now timestamptz := clock_timestamp();
+  _now timestamptz;
+  _slices integer[];
   _taken bigint[];
 begin
+  if hv_claim.slices is not null then
+    _slices := array(
+      select l.slice
+      from hv_slices l
+      where l.group_id = hv_claim.group_id
+        and l.slice = any (hv_claim.slices)
+        and l.owner = hv_claim.consumer
+      order by l.slice
+      for share
+    );
+  end if;
+
+  -- after the wait for the locks
+  _now := clock_timestamp();
   -- locked first and updated then: as one statement the locking part may be run once for each row
   _taken := array(
     with tried as materialized (
@@ -38,9 +57,8 @@ begin
     left join tried t on t.stream = d.stream
     where d.group_id = hv_claim.group_id
       and d.due_at <= _now
-      and (hv_claim.slices is null or d.slice = any (hv_claim.slices))
-      -- an ordered slice has one owner: what an earlier one held is free
-      and (d.owner is null or d.owner <> hv_claim.consumer and (d.slice is not null or d.expires_at < _now))
+      and (_slices is null or d.slice = any (_slices))
+      and (d.owner is null or d.owner <> hv_claim.consumer and d.expires_at < _now)
       and (
         d.slice is null
         or t.first is null

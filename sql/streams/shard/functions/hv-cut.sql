@@ -43,6 +43,9 @@ begin
         and f.position < f.upto
       order by f.position
       limit 1
+      -- looked at again under the lock: a late owner may just have settled it; and nobody waits for one whose
+      -- handler's transaction is open
+      for update skip locked
     )
   returning l.slice, l.position, l.done, l.upto, l.term, l.crashes;
   if found then

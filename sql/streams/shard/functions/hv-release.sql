@@ -1,5 +1,5 @@
 -- Gives slices back, for others to take at once; with leave, everything the consumer holds, and its place.
--- Locks the group's row, then slices in order of their number, until commit.
+-- Locks the group's row, then its own slices in order of their number, until commit.
 create or replace function :"schema".hv_release(group_id bigint, consumer uuid, slices integer[], leave boolean)
 returns void
 language plpgsql
@@ -29,9 +29,11 @@ begin
       and r.owner = hv_release.consumer;
   end if;
 
+  -- only its own: others' may be held for long by the transactions of their handlers
   perform
   from hv_slices l
   where l.group_id = hv_release.group_id
+    and l.owner = hv_release.consumer
   order by l.slice
   for update;
 

@@ -1,5 +1,6 @@
 -- Puts parked events back into work, lowest position first: those given, or at most so many of all.
 -- They come again as first tries. Returns how many.
+-- Locks the group's row (shared) until commit, so that nothing is put back into a group that is being deleted.
 create or replace function :"schema".hv_replay(group_id bigint, positions bigint[], max_events bigint)
 returns bigint
 language plpgsql
@@ -8,6 +9,11 @@ as $$
 declare
   _count bigint;
 begin
+  perform
+  from hv_groups g
+  where g.id = hv_replay.group_id
+  for key share;
+
   with taken as (
     delete from hv_parked p
     where p.group_id = hv_replay.group_id

@@ -1,7 +1,8 @@
 -- Removes events that retention or deletion has hidden, at most so many, streams after the given one in order of id.
 --
 -- Returns how many were removed and the stream where it stopped; null when it went through all. Positions in hv_all
--- of removed events become holes. Takes row locks on what it removes only: appends go on beside it.
+-- of removed events become holes. An event that has no position yet is left for another time: a pass that is about to
+-- give it one would leave a position without an event behind. Takes row locks on what it removes only: appends go on beside it.
 create or replace function :"schema".hv_scavenge(after_stream bigint, max_events integer)
 returns table (removed integer, stopped_at bigint)
 language plpgsql
@@ -34,6 +35,7 @@ begin
         from hv_events o
         where o.stream = _s.id
           and (o.number < _s.first or o.id < _s.oldest)
+          and exists (select from hv_all p where p.event = o.id)
         order by o.number
         limit max_events - _total
       )
