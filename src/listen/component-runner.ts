@@ -14,6 +14,8 @@ export interface RunnerHooks {
   /** Payloads of these channels are given to the component again when its run failed. */
   readonly payloadChannels: ReadonlySet<string>;
   readonly epoch: () => bigint | undefined;
+  /** Whether runs may begin: not when another process leads by now, though nobody has told yet. */
+  readonly mayRun: () => boolean;
   /** An error and what was decided about it, for logs. */
   readonly onError: (error: unknown, decision: ErrorDecision) => void;
   /** Called when the component ended by itself, not by {@link ComponentRunner.stop}. */
@@ -23,6 +25,8 @@ export interface RunnerHooks {
 
 /** How long a component may still run after its signal has fired. */
 const AFTER_ABORT_MS = 5_000;
+/** How soon a run that may not begin is thought of again. */
+const LOOK_AGAIN_MS = 50;
 /** Failures in a row after which `continue` means after a pause all the same, so that nothing loops at full speed. */
 const CONTINUE_AT_ONCE = 5;
 
@@ -154,6 +158,13 @@ export class ComponentRunner {
       while (!this.#stop.signal.aborted) {
         wakeUp = await this.mailbox.next(this.#stop.signal);
         if (wakeUp === undefined) break;
+        if (!this.#hooks.mayRun()) {
+          // A process that was paused hears what came meanwhile before its clock tells it that its term is over.
+          this.mailbox.putBack(wakeUp, this.#hooks.payloadChannels);
+          wakeUp = undefined;
+          await sleep(LOOK_AGAIN_MS, { signal: this.#stop.signal }).catch(() => {});
+          continue;
+        }
         await this.#execute({ ...wakeUp, signal, epoch: this.#hooks.epoch() });
         wakeUp = undefined;
       }

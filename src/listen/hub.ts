@@ -198,7 +198,9 @@ export class NotificationHub extends TypedEmitter<HubEvents> {
     if (session === undefined) return;
     try {
       await session.listen(subscription.channel);
-      if (session === this.#loop.session) subscription.listening('start');
+      // Given up while LISTEN was on its way.
+      if (!this.#subscriptions.has(subscription.channel)) await session.unlisten(subscription.channel);
+      else if (session === this.#loop.session) subscription.listening('start');
     } catch {
       // The session is lost with this statement; the next one listens on every channel.
     }

@@ -33,7 +33,10 @@ export type LeaderLeaseEvents = {
   elected: { readonly epoch: bigint };
   /** A term is over: not renewed in time, resigned, or taken by another. */
   deposed: { readonly epoch: bigint; readonly reason: string };
-  /** A try to take or renew the lease failed; the next ones follow, and are told of again after a success only. */
+  /**
+   * A try to take or renew the lease failed; the next ones follow, and are told of again after a success only, or when it
+   * turns out that the leases are not installed (SchemaError).
+   */
   error: unknown;
 };
 
@@ -71,7 +74,7 @@ export class LeaderLease extends TypedEmitter<LeaderLeaseEvents> {
   #deadline: NodeJS.Timeout | undefined;
   #term: { readonly epoch: bigint; renewedAt: Moment } | undefined;
   #leader: string | undefined;
-  #failing = false;
+  #failing: 'missing' | 'passing' | undefined;
 
   /** @throws ConfigurationError; does no I/O */
   constructor(connection: ConnectionSettings | Endpoint, options: LeaderLeaseOptions) {
@@ -155,13 +158,17 @@ export class LeaderLease extends TypedEmitter<LeaderLeaseEvents> {
       let waitMs = (this.#ttlMs / 3) * (0.9 + Math.random() / 10);
       try {
         const row = await this.#acquire();
-        this.#failing = false;
+        this.#failing = undefined;
         // A lease that ends before our next try is tried for at its end, and no two processes at the same moment.
         if (!row.held) waitMs = Math.min(waitMs, row.expires_in_ms + 5 + Math.random() * 50);
       } catch (error) {
         if (this.#stop.signal.aborted) return;
-        if (!this.#failing) this.emit('error', explain(error));
-        this.#failing = true;
+        const explained = explain(error);
+        // That the leases are missing is no passing failure: it is told also after one.
+        const kind = explained instanceof SchemaError ? 'missing' : 'passing';
+        if (this.#failing === undefined || (kind === 'missing' && this.#failing !== kind))
+          this.emit('error', explained);
+        this.#failing = kind;
         waitMs = Math.min(waitMs, 1_000 * (0.5 + Math.random() / 2));
       }
       using stop = linkSignals([this.#stop.signal, this.#hurry.signal]);

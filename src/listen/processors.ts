@@ -8,6 +8,7 @@ import type { NotificationListener } from './notification-listener.ts';
 
 export interface ProcessorsHooks {
   readonly epoch: () => bigint | undefined;
+  readonly mayRun: () => boolean;
   readonly onError: (component: string, error: unknown, decision: ErrorDecision) => void;
   /** A processor stopped on an error that was not reckoned with. */
   readonly onUnexpected: (error: unknown) => void;
@@ -63,6 +64,7 @@ export class Processors {
     const runner = new ComponentRunner(component, mailbox, {
       payloadChannels: this.#payloadChannels,
       epoch: this.#hooks.epoch,
+      mayRun: this.#hooks.mayRun,
       maxBackoffMs: this.#hooks.maxBackoffMs,
       onError: (error, decision) => this.#hooks.onError(component.name, error, decision),
       onEnd: (end) => this.#ended(entry, end),

@@ -1,4 +1,4 @@
-import { ClosedError } from '../errors.ts';
+import { ClosedError, SchemaError } from '../errors.ts';
 import { Endpoint } from '../internal/endpoint/endpoint.ts';
 import { Releasers } from '../internal/releasers.ts';
 import { TypedEmitter } from '../internal/typed-emitter.ts';
@@ -69,6 +69,7 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
     this.#watch = watch && new FileWatch(watch.path, watch.files, () => this.#onFileEvent());
     this.#processors = new Processors({
       epoch: () => this.#lease?.epoch,
+      mayRun: () => this.#lease === undefined || this.#lease.leading,
       onError: (component, error, decision) => this.#tell(component, error, decision),
       onUnexpected: (error) => this.#fail(error),
       onFailed: () => this.#lookAgain.within(this.#processors.restartInMs),
@@ -129,7 +130,8 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
    * Begins. Resolves at once, also while the server is down; with `waitFor: 'listening'` when it listens.
    *
    * @throws InvalidConfigurationError when a listener or a processor is missing, or `watchPath` can't be watched;
-   *   with `waitFor` also what stopped it, and AbortedError
+   *   with `waitFor` also what stopped it, SchemaError when a leader is to be elected and the leases are not installed,
+   *   and AbortedError
    */
   async start({ waitFor, signal }: { waitFor?: 'listening'; signal?: AbortSignal | undefined } = {}): Promise<void> {
     this.#refuseAfterStart();
@@ -143,9 +145,15 @@ export class Supervisor extends TypedEmitter<SupervisorEvents> {
         onSecond: (name) => this.#processors.abort(new Error(`received ${name} twice`)),
       });
     }
+    // Whoever waits for it would wait for ever: nobody can lead.
+    const onError = (error: unknown): void => {
+      if (error instanceof SchemaError) this.#fail(error);
+    };
+    if (waitFor !== undefined) this.#lease?.on('error', onError);
     this.#hub.open();
     this.#lease?.start();
-    if (waitFor !== undefined) await this.#life.reached(waitFor, signal);
+    if (waitFor !== undefined)
+      await this.#life.reached(waitFor, signal).finally(() => this.#lease?.off('error', onError));
   }
 
   /** Looks at the server's role now and starts or stops accordingly; resolves when that is done. */
