@@ -101,7 +101,7 @@ export function compare(
 }
 
 /** The server of each shard, by the map. */
-function mappedShards({ servers }: MapDocument): Map<number, string> {
+export function mappedShards({ servers }: MapDocument): Map<number, string> {
   const mapped = new Map<number, string>();
   for (const [server, ranges] of Object.entries(servers)) {
     for (const shardId of ranges === '' ? [] : shardsOf(parseShardRanges(ranges))) mapped.set(shardId, server);

@@ -1,15 +1,15 @@
 import type { ConnectionSettings } from '../core/index.ts';
 import { type ConnectionEntry, type InstallOptions, type InstallResult, install, shardMapOf } from '../core/index.ts';
 import { ConfigurationError } from '../errors.ts';
-import { MapRefusedError } from './errors.ts';
-import { compare } from './fsck.ts';
+import { MapConflictError, MapRefusedError } from './errors.ts';
+import { compare, mappedShards } from './fsck.ts';
 import { documentOf, type MapDocument } from './map-document.ts';
 import { type MapAuthor, MapStore } from './map-store.ts';
 import { ownerCheck } from './owner-check.ts';
 import { onServer, readOwners } from './owners.ts';
 
 /** How a cluster is made, or brought up to date. */
-export interface InitOptions extends Omit<InstallOptions, 'modules'> {
+export interface InitOptions extends Omit<InstallOptions, 'modules' | 'mustBeThere'> {
   /** Further modules whose SQL is applied. `core` and `cluster` always are. @default [] */
   readonly modules?: readonly string[] | undefined;
   readonly author?: string | undefined;
@@ -53,7 +53,9 @@ export async function initCluster(
   try {
     const there = await store.read({ signal });
     if (there !== null && !makeMissing) await refuseMissing(there.document, servers, signal);
-    const installed = await install(connections, { ...options, modules: ['core', 'cluster', ...others] });
+    // Also when it leaves while this is under way: then its move is over, and an empty one must not stand in its place.
+    const mustBeThere = there === null || makeMissing ? undefined : new Set(mappedShards(there.document).keys());
+    const installed = await install(connections, { ...options, modules: ['core', 'cluster', ...others], mustBeThere });
     if (there !== null) return { ...installed, map: there.document, mapMade: false };
     const document = documentOf(map, 1n);
     const refused = compare(
@@ -63,7 +65,14 @@ export async function initCluster(
     if (refused.length > 0) throw new MapRefusedError(refused);
     await claimAll(map.servers, installed.schemaPrefix, document.epoch, signal);
     const authored: MapAuthor = { author, comment: 'the first map' };
-    await store.publish(document, authored, { check: ownerCheck(servers), signal });
+    try {
+      await store.publish(document, authored, { check: ownerCheck(servers), signal });
+    } catch (error) {
+      // Of several that make it at once one wins.
+      const made = error instanceof MapConflictError ? await store.read({ signal }) : null;
+      if (made === null) throw error;
+      return { ...installed, map: made.document, mapMade: false };
+    }
     return { ...installed, map: document, mapMade: true };
   } finally {
     await store.stop();

@@ -2,13 +2,15 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Client } from 'pg';
 import { type ConnectionSettings, type ShardMap, schemaName, shardsOf } from '../core/index.ts';
-import { ConfigurationError } from '../errors.ts';
+import { ConfigurationError, SchemaError } from '../errors.ts';
 import { ADVISORY_LOCK_CLASS } from '../internal/advisory-locks.ts';
 import { endClient, lossOf } from '../internal/client-guard.ts';
 import { Endpoint } from '../internal/endpoint/endpoint.ts';
 import { readLedger, runMigrations } from '../internal/migrations.ts';
+import { quoteIdentifier } from '../internal/quote.ts';
 import { throwIfAborted } from '../internal/sleep.ts';
 import { readSqlFolder, type SqlFile } from '../internal/sql-files.ts';
+import { SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
 import { MigrationsFailedError } from './errors.ts';
 
 /** The user's own migrations are written down here, in each shard. */
@@ -68,6 +70,7 @@ export async function migrate(map: ShardMap, options: MigrateOptions): Promise<M
   const total = wanted?.size ?? map.shards.length;
   const applied = new Map<number, readonly string[]>();
   const failures: { shardId: number; server: string; error: unknown }[] = [];
+  const names = map.servers.map(({ name }) => name);
   const started = performance.now();
   const tell = (server: string, shardId: number, error: unknown): void => {
     const done = applied.size + failures.length;
@@ -85,7 +88,8 @@ export async function migrate(map: ShardMap, options: MigrateOptions): Promise<M
           try {
             const schema = schemaName(schemaPrefix, shardId);
             const client = await session.client();
-            applied.set(shardId, await migrateShard(client, schema, shardId, files, { ...options, dryRun }));
+            const place = { client, schema, shardId, server: name, others: names.filter((other) => other !== name) };
+            applied.set(shardId, await migrateShard(place, files, { ...options, dryRun }));
             tell(name, shardId, undefined);
           } catch (error) {
             throwIfAborted(signal, 'migrate');
@@ -126,28 +130,59 @@ class WorkerSession {
   }
 }
 
+interface Place {
+  readonly client: Client;
+  readonly schema: string;
+  readonly shardId: number;
+  readonly server: string;
+  /** The other servers of the map. */
+  readonly others: readonly string[];
+}
+
 async function migrateShard(
-  client: Client,
-  schema: string,
-  shardId: number,
+  { client, schema, shardId, server, others }: Place,
   files: readonly SqlFile[],
   { lockTimeoutMs = 3_000, dryRun, signal }: MigrateOptions,
 ): Promise<readonly string[]> {
-  const { applied } = await runMigrations({
-    client,
-    files,
-    ledger: { ...MIGRATIONS_LEDGER, schema },
-    // The lock that a move of this shard takes too: the structure must not change under it.
-    lock: { class: ADVISORY_LOCK_CLASS.shard, key: shardId },
-    transaction: 'each',
-    searchPath: [schema, 'public'],
-    // A move makes the shard's structure elsewhere by running the same files again.
-    keepSource: true,
-    lockTimeoutMs,
-    dryRun,
-    signal,
-  });
-  return applied.map(({ name }) => name);
+  const hasLeft = (cause?: unknown): SchemaError =>
+    new SchemaError(`shard ${shardId} has left ${server} meanwhile; run the migrations again, with the newest map`, {
+      retryable: true,
+      cause,
+    });
+  try {
+    const { applied } = await runMigrations({
+      client,
+      files,
+      ledger: { ...MIGRATIONS_LEDGER, schema },
+      // The lock that a move of this shard takes too: the structure must not change under it.
+      lock: { class: ADVISORY_LOCK_CLASS.shard, key: shardId },
+      // When that was waited for, the shard may be elsewhere, and here a copy that is kept for the way back.
+      guard: {
+        text: `select server from ${quoteIdentifier(schema)}.hv_owner`,
+        accept: ([owner]) => {
+          if (others.includes(String(owner?.server))) throw hasLeft();
+        },
+      },
+      transaction: 'each',
+      searchPath: [schema, 'public'],
+      // A move makes the shard's structure elsewhere by running the same files again.
+      keepSource: true,
+      lockTimeoutMs,
+      dryRun,
+      signal,
+    });
+    return applied.map(({ name }) => name);
+  } catch (error) {
+    throwIfAborted(signal, 'migrate');
+    if (NOT_THERE.has(sqlStateOf(error)) && (await isGone(client, schema))) throw hasLeft(error);
+    throw error;
+  }
+}
+
+const NOT_THERE = new Set<string | undefined>([SQLSTATE.undefinedTable, SQLSTATE.invalidSchemaName]);
+
+async function isGone(client: Client, schema: string): Promise<boolean> {
+  return (await client.query('select from pg_namespace where nspname = $1', [schema])).rows.length === 0;
 }
 
 /** Which migrations each shard has. */

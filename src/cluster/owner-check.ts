@@ -63,8 +63,9 @@ export function contradictions(
       .reduce<Owner | undefined>((best, owner) => (best && best.epoch >= owner.epoch ? best : owner), undefined);
     const server = will.get(shardId);
     if (server === undefined) {
-      if (newest === undefined || newest.owner !== newest.on) continue;
-      const message = `shard ${shardId} would be in no map, and ${newest.on} owns it`;
+      if (newest === undefined) continue;
+      const says = newest.owner === newest.on ? 'owns it' : `says that it belongs to ${newest.owner}`;
+      const message = `shard ${shardId} would be in no map, and ${newest.on} ${says}`;
       problems.push(problem('unmapped', shardId, newest.on, message));
     } else if (newest === undefined) {
       problems.push(problem('missing', shardId, server, `nothing says that shard ${shardId} belongs to ${server}`));

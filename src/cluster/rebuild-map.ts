@@ -5,7 +5,8 @@ import type { MapDocument } from './map-document.ts';
 import { type Owner, readOwners } from './owners.ts';
 
 /**
- * Makes a map anew from what the shards say of themselves.
+ * Makes a map anew from what the shards say of themselves. One that stands between fence and flip, where its move stopped,
+ * gets the server that the fence names: there `hypervault move --resume` opens it.
  *
  * @param epoch - of the map that is made; it must be above every epoch that was ever given
  * @throws MapRefusedError when a server can't be asked or a shard has two owners: then nobody can know; MapMissingError
@@ -32,16 +33,42 @@ export async function rebuildMap(
       `no shard says that it is on ${names}: there is nothing to make a map of; see hypervault init`,
     );
   }
-  const document = documentOfOwners(Object.keys(servers), found, epoch);
-  const problems = compare(document, found).filter(({ kind }) => kind !== 'unmapped');
+  const fenced = fencedShards(found);
+  const document = documentOfOwners(Object.keys(servers), [...found.filter(isShard), ...fenced.values()], epoch);
+  const strangers = [...fenced.values()].filter(({ owner }) => servers[owner!] === undefined);
+  const problems = [
+    ...compare(document, found).filter(
+      ({ kind, shardId }) => kind !== 'unmapped' && !(kind === 'unclaimed' && fenced.has(shardId!)),
+    ),
+    ...strangers.map(({ shardId, on, owner }): MapProblem => {
+      const message = `shard ${shardId} on ${on} says that it belongs to ${owner}, which this configuration does not have`;
+      return { kind: 'unclaimed', shardId, server: on, message };
+    }),
+  ];
   if (problems.length > 0) throw new MapRefusedError(problems);
   return document;
 }
 
-function documentOfOwners(servers: readonly string[], found: readonly Owner[], epoch: bigint): MapDocument {
+function isShard({ on, owner }: Owner): boolean {
+  return on === owner;
+}
+
+/** Of shards that no server takes for its own: the newest word of where they are. */
+function fencedShards(found: readonly Owner[]): Map<number, Owner> {
+  const owned = new Set(found.filter(isShard).map(({ shardId }) => shardId));
+  const fenced = new Map<number, Owner>();
+  for (const copy of found) {
+    if (owned.has(copy.shardId) || copy.owner === null) continue;
+    const newest = fenced.get(copy.shardId);
+    if (newest === undefined || newest.epoch < copy.epoch) fenced.set(copy.shardId, copy);
+  }
+  return fenced;
+}
+
+function documentOfOwners(servers: readonly string[], owners: readonly Owner[], epoch: bigint): MapDocument {
   const ranges = Object.fromEntries(
     servers.map((server) => {
-      const shards = found.filter(({ on, owner }) => on === server && owner === server).map(({ shardId }) => shardId);
+      const shards = owners.filter(({ owner }) => owner === server).map(({ shardId }) => shardId);
       return [server, formatShardRanges(joined(shards))];
     }),
   );

@@ -36,11 +36,22 @@ export interface InstallOptions {
   readonly concurrency?: number | undefined;
   /** Roles that get the rights a program needs, and no more. @default [] */
   readonly grantTo?: readonly string[] | undefined;
+  /** Shards that are only brought up to date: one that is not there, or on the move, is an error. @default none */
+  readonly mustBeThere?: ReadonlySet<number> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 const DEFAULTS = { modules: ['core'], concurrency: 4, grantTo: [] } as const;
-const KEYS = [...Object.keys(DEFAULTS), 'onProgress', 'epoch', 'slots', 'firstShard', 'schemaPrefix', 'signal'];
+const KEYS = [
+  ...Object.keys(DEFAULTS),
+  'onProgress',
+  'epoch',
+  'slots',
+  'firstShard',
+  'schemaPrefix',
+  'mustBeThere',
+  'signal',
+];
 
 /** {@link InstallOptions} with what has a default filled in; the rest waits for what the servers say. */
 export type ResolvedInstallOptions = InstallOptions &

@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { PermissionError, SchemaError } from '../errors.ts';
-import { applySchema } from '../internal/migrations.ts';
+import { ADVISORY_LOCK_CLASS } from '../internal/advisory-locks.ts';
+import { applySchema, type MigrationGuard } from '../internal/migrations.ts';
 import { substitutePlaceholders } from '../internal/psql-placeholders.ts';
 import { quoteIdentifier } from '../internal/quote.ts';
 import { readGrants, type SqlScope } from '../internal/sql-files.ts';
@@ -16,6 +17,8 @@ export interface SchemaOrder {
   readonly grantTo: readonly string[];
   /** The name the configuration gives the server; `undefined` when it gives none. */
   readonly owner: string | undefined;
+  /** Shards that are not made when they are missing. */
+  readonly mustBeThere: ReadonlySet<number> | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -36,7 +39,8 @@ export async function installServerSchema(client: Client, order: SchemaOrder): P
 /** Makes one shard. @returns whether anything changed */
 export async function installShardSchema(client: Client, order: SchemaOrder, shardId: number): Promise<boolean> {
   const schema = schemaName(order.settings.schemaPrefix, shardId);
-  const changed = await applyModules(client, order, 'shard', schema, {
+  const guard = order.mustBeThere?.has(shardId) ? notOnTheMove(shardId) : undefined;
+  const changed = await applyModules(client, { ...order, guard }, 'shard', schema, {
     shard: String(shardId),
     sequence: `${quoteIdentifier(schema)}.table_id_seq`,
     hstore_schema: order.hstoreSchema,
@@ -46,17 +50,35 @@ export async function installShardSchema(client: Client, order: SchemaOrder, sha
   return changed;
 }
 
+/** What a move has begun to carry must not change under it, and what has left must not be made anew. */
+function notOnTheMove(shardId: number): MigrationGuard {
+  return {
+    text: `select pg_try_advisory_xact_lock(${ADVISORY_LOCK_CLASS.shard}, ${shardId}) as free`,
+    accept: ([row]) => {
+      if (row?.free) return;
+      throw new SchemaError(`shard ${shardId} is being moved or migrated at this moment; install again afterwards`, {
+        retryable: true,
+      });
+    },
+  };
+}
+
 /** Applies what modules ship for a scope, and grants what roles need of it. @returns whether anything changed */
 export async function applyModules(
   client: Client,
-  { modules, grantTo, signal }: Pick<SchemaOrder, 'modules' | 'grantTo' | 'signal'>,
+  {
+    modules,
+    grantTo,
+    guard,
+    signal,
+  }: Pick<SchemaOrder, 'modules' | 'grantTo' | 'signal'> & { guard?: MigrationGuard | undefined },
   scope: SqlScope,
   schema: string,
   variables: Readonly<Record<string, string>>,
 ): Promise<boolean> {
   let changed = false;
   for (const module of modules) {
-    const { applied } = await applySchema(client, { module, scope, schema, variables, signal });
+    const { applied } = await applySchema(client, { module, scope, schema, variables, guard, signal });
     changed ||= applied.length > 0;
     for (const role of grantTo) {
       const grants = await readGrants(module, scope);

@@ -86,7 +86,7 @@ export async function install(
 async function installServer(
   { server, owner, shards, endpoint, client, survey }: Target,
   settings: SharedSettings,
-  { modules, grantTo, concurrency }: ResolvedInstallOptions,
+  { modules, grantTo, concurrency, mustBeThere }: ResolvedInstallOptions,
   {
     stop,
     signal,
@@ -94,7 +94,15 @@ async function installServer(
     report,
   }: { stop: AbortController; signal: AbortSignal; held: Releasers; report: ProgressReporter },
 ): Promise<InstallResult['servers'][number]> {
-  const order: SchemaOrder = { modules, settings, hstoreSchema: survey.hstoreSchema, grantTo, owner, signal };
+  const order: SchemaOrder = {
+    modules,
+    settings,
+    hstoreSchema: survey.hstoreSchema,
+    grantTo,
+    owner,
+    mustBeThere,
+    signal,
+  };
   const waiting = shards[Symbol.iterator]();
   const work = async (session: Client): Promise<number> => {
     let changed = 0;

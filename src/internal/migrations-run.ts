@@ -32,6 +32,8 @@ export interface RunMigrationsOptions {
   readonly ledger: Ledger;
   /** Advisory lock held while one transaction runs, so that two processes take turns. */
   readonly lock: { readonly class: number; readonly key: number };
+  /** Asked in each transaction, under the lock, before anything is done; a schema must be there then. */
+  readonly guard?: MigrationGuard | undefined;
   /** Values for the placeholders; `schema` and `ledger` are added. */
   readonly variables?: Readonly<Record<string, string>> | undefined;
   /** `all`: everything pending in one transaction; `each`: one for each file. @default 'all' */
@@ -48,6 +50,14 @@ export interface RunMigrationsOptions {
   readonly dryRun?: boolean | undefined;
   readonly onStep?: ((step: MigrationStep) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What must be true when the lock is had: it may have been waited for. */
+export interface MigrationGuard {
+  /** One statement, without parameters. */
+  readonly text: string;
+  /** What it throws undoes the transaction. @param rows - what the statement returned */
+  readonly accept: (rows: readonly Record<string, unknown>[]) => void;
 }
 
 export interface MigrationResult {
@@ -117,13 +127,22 @@ function planOf({ ledger, files, packageVersion }: RunMigrationsOptions, rows: r
  * mostly: with hundreds of shards and small files, round trips are a good part of the time.
  */
 async function begin(options: RunMigrationsOptions, found: FoundLedger): Promise<LedgerRow[]> {
-  const { client, ledger, lock, searchPath = ['pg_catalog'], lockTimeoutMs = 0 } = options;
+  const { client, ledger, lock, guard, searchPath = ['pg_catalog'], lockTimeoutMs = 0 } = options;
   const start = `begin isolation level read committed;
      set local search_path to ${searchPath.map(quoteIdentifier).join(', ')};
      set local client_min_messages to warning;
      set local statement_timeout to 0;
      select pg_catalog.pg_advisory_xact_lock(${lock.class}, ${lock.key});
      set local lock_timeout to ${lockTimeoutMs}`;
+  if (guard !== undefined) {
+    if (!found.schemaThere)
+      throw new SchemaError(`there is no schema ${ledger.schema} on this server (any more); look with hypervault fsck`);
+    const reading = await ledgerStatements(ledger, found);
+    const results = (await client.query(`${start};\n${reading};\n${guard.text}`)) as unknown as QueryResult[];
+    const [rows, guarded] = results.slice(-2) as [QueryResult, QueryResult];
+    guard.accept(guarded.rows);
+    return rows.rows as LedgerRow[];
+  }
   if (!found.schemaThere) {
     await client.query(start);
     await createLedger(client, ledger);

@@ -1,12 +1,13 @@
 import type { Client } from 'pg';
 import { SchemaError } from '../errors.ts';
 import { ADVISORY_LOCK_CLASS } from './advisory-locks.ts';
-import { type MigrationResult, type MigrationStep, runMigrations } from './migrations-run.ts';
+import { type MigrationGuard, type MigrationResult, type MigrationStep, runMigrations } from './migrations-run.ts';
 import { packageVersion } from './package-version.ts';
 import { readSqlScope, type SqlScope } from './sql-files.ts';
 
 export { readLedger } from './migrations-ledger.ts';
 export {
+  type MigrationGuard,
   type MigrationResult,
   type MigrationStep,
   type RunMigrationsOptions,
@@ -28,6 +29,8 @@ export interface ApplySchemaOptions {
   readonly schema: string;
   /** Values for the placeholders of the files. `schema` and `ledger` are added; a shard needs `shard`, its number. */
   readonly variables?: Readonly<Record<string, string>> | undefined;
+  /** See {@link MigrationGuard}; the schema must be there then. */
+  readonly guard?: MigrationGuard | undefined;
   readonly onStep?: ((step: MigrationStep) => void) | undefined;
   /** Ends the session when it fires while something runs. */
   readonly signal?: AbortSignal | undefined;
@@ -45,7 +48,7 @@ export interface ApplySchemaOptions {
  */
 export async function applySchema(
   client: Client,
-  { module, scope, schema, variables, onStep, signal }: ApplySchemaOptions,
+  { module, scope, schema, variables, guard, onStep, signal }: ApplySchemaOptions,
 ): Promise<MigrationResult> {
   const files = await readSqlScope(module, scope);
   if (files.length === 0) return { applied: [], unknown: [] };
@@ -55,6 +58,7 @@ export async function applySchema(
     ledger: { schema, table: LEDGER_TABLE[scope], module, scope },
     lock: { class: ADVISORY_LOCK_CLASS.install, key: scope === 'shard' ? shardOf(variables) : 0 },
     variables,
+    guard,
     packageVersion: packageVersion(),
     onStep,
     signal,

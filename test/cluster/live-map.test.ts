@@ -10,10 +10,12 @@ import {
   type MapDocument,
   MapMissingError,
   MapStore,
+  ownerCheck,
   rebuildMap,
 } from '../../src/cluster/index.ts';
 import { HAND_OVER_KEY, MAP_NAMESPACE } from '../../src/cluster/map-store.ts';
 import { Datastore, install } from '../../src/core/index.ts';
+import { ADVISORY_LOCK_CLASS } from '../../src/internal/advisory-locks.ts';
 import { PostgresCommitStorage } from '../../src/kv/index.ts';
 import { freshDatabase, freshDatabases } from '../support/database.ts';
 import { ownServers } from '../support/own-server.ts';
@@ -198,4 +200,70 @@ test('shards that were made before anybody wanted a map say whose they are, too'
   const map = { epoch: 1n, servers: { a: '1-5', b: '5-9' } };
   expect(await fsck(map, servers)).toEqual({ problems: [], shards: 8, servers: 2 });
   expect(await rebuildMap(servers, 1n)).toEqual(map);
+});
+
+test('the map that is made anew gives a shard whose move stopped behind its fence to where that says', async () => {
+  const { a, b, servers, store } = await cluster();
+  // As a move leaves it between fence and flip: the new copy is not opened.
+  await a.query(`update shard0004.hv_owner set server = 'b', epoch = 2`);
+  const strange = await rejection(rebuildMap({ a: servers.a }, 2n));
+  expect(strange).toMatchObject({
+    code: 'MAP_REFUSED',
+    message: expect.stringMatching(/shard 4 on a says that it belongs to b, which this configuration does not have/),
+  });
+  expect((await rejection(rebuildMap(servers, 2n))).message).toMatch(/shard 4 should be on b and is not/);
+  await b.query('create schema shard0004; create table shard0004.hv_owner (server text, epoch bigint)');
+  await b.query('insert into shard0004.hv_owner values (null, 0)');
+  const rebuilt = await rebuildMap(servers, 2n);
+  expect(rebuilt).toEqual(NEXT);
+  // Nor may anybody leave it out by hand.
+  const without = { epoch: 2n, servers: { a: '1-4', b: '5-9' } };
+  expect(await rejection(store.publish(without, ME, { check: ownerCheck(servers) }))).toMatchObject({
+    code: 'MAP_REFUSED',
+    message: expect.stringMatching(/shard 4 would be in no map, and a says that it belongs to b/),
+  });
+  await store.publish(rebuilt, ME, { check: ownerCheck(servers) });
+});
+
+test('of several that make the first map at once one wins, and the others take its map', async () => {
+  const [a, b] = await freshDatabases();
+  const control = await freshDatabase();
+  const connections = [
+    { ...a.connection, name: 'a', shards: '1-3' },
+    { ...b.connection, name: 'b', shards: '3-5' },
+  ];
+  // Nobody sees the map of another before all have theirs ready.
+  const storage = new PostgresCommitStorage({ connection: control.connection, table: MAP_NAMESPACE });
+  await storage.start();
+  await storage.stop();
+  const results = await Promise.all(Array.from({ length: 3 }, () => initCluster(connections, control.connection)));
+  expect(results.map(({ map }) => map)).toEqual(Array(3).fill({ epoch: 1n, servers: { a: '1-3', b: '3-5' } }));
+  expect(results.filter(({ mapMade }) => mapMade)).toHaveLength(1);
+});
+
+test('init beside a move makes no shard anew that has left, and changes none that is on its way', async () => {
+  const { a, control, connections } = await cluster();
+  const holder = await a.client();
+  const init = () => rejection(initCluster(connections, control.connection, { modules: ['streams'], concurrency: 1 }));
+  const locks = `select from pg_locks where locktype = 'advisory' and not granted and database = (
+    select oid from pg_database where datname = current_database())`;
+  // It has read the map, and is at shard 3 when shard 4 leaves, as a move does.
+  await holder.query('select pg_advisory_lock($1, 3)', [ADVISORY_LOCK_CLASS.install]);
+  const beside = init();
+  await waitFor(async () => (await a.query(locks)).rows.length === 1, { what: 'init to be at shard 3' });
+  await a.query('drop schema shard0004 cascade');
+  await holder.query('select pg_advisory_unlock_all()');
+  expect(await beside).toMatchObject({
+    code: 'SCHEMA',
+    message: expect.stringMatching(/there is no schema shard0004 on this server/),
+  });
+  expect((await a.query(`select to_regnamespace('shard0004') is null as none`)).rows[0].none).toBe(true);
+
+  await initCluster(connections, control.connection, { makeMissing: true });
+  await holder.query('select pg_advisory_lock($1, 4)', [ADVISORY_LOCK_CLASS.shard]);
+  expect(await init()).toMatchObject({
+    code: 'SCHEMA',
+    retryable: true,
+    message: expect.stringMatching(/shard 4 is being moved or migrated/),
+  });
 });

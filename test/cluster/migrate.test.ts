@@ -2,10 +2,19 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { type MigrateProgress, migrate, migrationStatus } from '../../src/cluster/index.ts';
+import {
+  finishMoves,
+  type MigrateProgress,
+  mapOf,
+  migrate,
+  migrationStatus,
+  moveShards,
+  readMap,
+} from '../../src/cluster/index.ts';
 import { shardMapOf } from '../../src/core/index.ts';
 import { testDatastore } from '../support/datastore.ts';
-import { rejection } from '../support/wait-for.ts';
+import { movableCluster } from '../support/movable-cluster.ts';
+import { rejection, waitFor } from '../support/wait-for.ts';
 
 async function folder(files: Record<string, string>): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'migrations-'));
@@ -73,4 +82,40 @@ test('what is wrong with the folder is told before anything runs', async () => {
   await migrate(map, { directory });
   await writeFile(join(directory, '001-orders.sql'), `${ORDERS}-- changed\n`);
   expect((await rejection(migrate(map, { directory }))).message).toMatch(/001-orders\.sql/);
+});
+
+test('migrations that wait for a move run nowhere but where the shard is then', { timeout: 60_000 }, async () => {
+  const { a, b, setting } = await movableCluster();
+  const directory = await folder({ '001-orders.sql': ORDERS });
+  const map = async () => mapOf((await readMap(setting.control))!.document, setting.servers);
+  const before = await map();
+  let migrating: Promise<unknown> | undefined;
+  const waiting = `select from pg_locks where locktype = 'advisory' and classid = x'48560003'::int and not granted`;
+  const [move] = await moveShards(
+    setting,
+    { shards: [2], to: 'b' },
+    {
+      acceptStaleReads: true,
+      onStep: async (step) => {
+        if (step !== 'publish' || migrating !== undefined) return;
+        migrating = rejection(migrate(before, { directory }));
+        await waitFor(async () => (await a.query(waiting)).rows.length === 1, { what: 'the migration to wait' });
+      },
+    },
+  );
+  expect(move!.state).toBe('moved');
+  expect(await migrating).toMatchObject({
+    code: 'MIGRATIONS_FAILED',
+    failures: [{ shardId: 2, server: 'a', error: { code: 'SCHEMA', retryable: true } }],
+    message: expect.stringMatching(/shard 2 has left a meanwhile; run the migrations again/),
+  });
+  expect((await a.query(`select to_regclass('shard0002.orders') is null as none`)).rows[0].none).toBe(true);
+  expect([...(await migrate(await map(), { directory })).applied].filter(([, files]) => files.length > 0)).toEqual([
+    [2, ['001-orders.sql']],
+  ]);
+  // Nor is a shard made anew that is not there any more.
+  await finishMoves(setting);
+  expect(await rejection(migrate(before, { directory, shards: [2] }))).toMatchObject({ code: 'MIGRATIONS_FAILED' });
+  expect((await a.query(`select to_regnamespace('shard0002') is null as none`)).rows[0].none).toBe(true);
+  expect((await b.query(`select to_regclass('shard0002.orders') is not null as there`)).rows[0].there).toBe(true);
 });
