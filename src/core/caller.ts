@@ -1,4 +1,5 @@
 import { AbortedError, HypervaultError, InvalidArgumentError, OutcomeUnknownError } from '../errors.ts';
+import { abortable } from '../internal/abortable.ts';
 import { isConnectionLoss } from '../internal/sqlstate.ts';
 import type { Cursor, TransactionOptions } from './cursor.ts';
 import type { Datastore } from './datastore.ts';
@@ -51,7 +52,12 @@ export class Caller {
     return this.#either(
       shardId,
       signal,
-      ({ server }) => server.read(server.entities.reads(shardId), key.id.toString()) as Promise<Entity | null>,
+      ({ server }) =>
+        abortable(
+          server.read(server.entities.reads(shardId), key.id.toString()) as Promise<Entity | null>,
+          signal,
+          'get',
+        ),
       () => this.#db.get(key, waiting),
     );
   }
@@ -127,17 +133,18 @@ export class Caller {
     } catch (error) {
       // What failed may have written: a callback before it threw, a write whose reply was lost. Others never got there.
       if (error instanceof OutcomeUnknownError || isConnectionLoss(error)) this.#note(shardId, NEVER);
-      else if (!(error instanceof HypervaultError)) this.#note(shardId, await this.#endOfLog(shardId));
+      else if (!(error instanceof HypervaultError)) await this.#noteEndOfLog(shardId);
       throw error;
     }
-    this.#note(shardId, await this.#endOfLog(shardId));
+    await this.#noteEndOfLog(shardId);
     return result;
   }
 
   /** A later place than that of the commit: all the better. When it can't be had, no standby ever will be behind it. */
-  #endOfLog(shardId: number): Promise<Lsn> {
+  async #noteEndOfLog(shardId: number): Promise<void> {
     const server = this.#servers().of(shardId);
-    return lsnOf(server, 'select pg_current_wal_insert_lsn()::text').catch(() => NEVER);
+    const lsn = await lsnOf(server, 'select pg_current_wal_insert_lsn()::text').catch(() => NEVER);
+    this.#token.note(server.name, lsn, this.#servers().map.epoch);
   }
 
   #note(shardId: number, lsn: Lsn): void {

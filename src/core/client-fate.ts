@@ -1,5 +1,5 @@
 import type { Client } from 'pg';
-import { destroyClient, endClient, lossOf } from '../internal/client-guard.ts';
+import { abandonClient, destroyClient, endClient, lossOf } from '../internal/client-guard.ts';
 
 /**
  * What a request gets that was given up: generic-pool can't take requests back, and would go on opening sessions for
@@ -17,9 +17,10 @@ export function isQuiet(client: Client): boolean {
   return inside._queryQueue.length === 0 && inside._sentQueryQueue.length === 0 && !inside._activeQuery;
 }
 
-/** A healthy session is told that we leave; any other is cut, since `end()` would wait for its statement. */
+/** A healthy session is told that we leave; any other is cut, since `end()` would wait for its statement, which is given up. */
 export async function farewell(client: Client): Promise<void> {
   if (isNobodys(client)) return;
-  if (lossOf(client) === undefined && isQuiet(client)) await endClient(client);
-  else destroyClient(client);
+  if (lossOf(client) !== undefined) destroyClient(client);
+  else if (isQuiet(client)) await endClient(client);
+  else abandonClient(client);
 }

@@ -45,6 +45,7 @@ export class ClientPool {
   readonly #waiting = new Set<(error: unknown) => void>();
   readonly #onScarce: (() => void)[] = [];
   readonly #closing = new AbortController();
+  #drained: Promise<void> | undefined;
   #lastFailure: unknown;
   #failures = 0;
   #lanes = 0;
@@ -184,20 +185,24 @@ export class ClientPool {
     if (this.#lent.delete(client)) await this.#pool.destroy(client);
   }
 
-  /** Refuses new callers, waits for lent clients up to `deadlineMs`, then cuts them. */
+  /** Refuses new callers, waits for lent clients up to `deadlineMs`, then cuts them. Called again, it may have less time. */
   async close(deadlineMs: number): Promise<void> {
-    if (this.#closing.signal.aborted) return;
-    this.#closing.abort();
-    for (const giveUp of [...this.#waiting]) giveUp(this.#closed());
+    this.#drained ??= this.#drain();
     const cut = setTimeout(() => {
       for (const client of [...this.#lent]) void this.discard(client);
     }, deadlineMs);
     try {
-      await this.#pool.drain();
-      await this.#pool.clear();
+      await this.#drained;
     } finally {
       clearTimeout(cut);
     }
+  }
+
+  async #drain(): Promise<void> {
+    this.#closing.abort();
+    for (const giveUp of [...this.#waiting]) giveUp(this.#closed());
+    await this.#pool.drain();
+    await this.#pool.clear();
   }
 
   async #create(): Promise<Client> {

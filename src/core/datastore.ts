@@ -50,6 +50,7 @@ export class Datastore<Database extends object = Record<string, Record<string, u
   #servers: Servers;
   #entities: Entities;
   #closed: Promise<void> | undefined;
+  #reopening: Promise<void> | undefined;
 
   /**
    * @param connections - one entry per server, or a source of maps that change
@@ -367,7 +368,15 @@ export class Datastore<Database extends object = Record<string, Record<string, u
   }
 
   /** Makes the pools again after {@link disconnect}. */
-  async reinstantiate(): Promise<void> {
+  reinstantiate(): Promise<void> {
+    // Asked for twice it is done once: the first pools would be forgotten with their sessions open.
+    this.#reopening ??= this.#reopen().finally(() => {
+      this.#reopening = undefined;
+    });
+    return this.#reopening;
+  }
+
+  async #reopen(): Promise<void> {
     await this.disconnect();
     this.#servers = new Servers(this.#source, this.#options);
     this.#entities = new Entities(this.#servers, this.#options.epoch);

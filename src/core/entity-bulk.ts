@@ -39,8 +39,13 @@ export async function readBulk(
     try {
       ({ rows } = await server.run({ text: selectMany, values: [ids], types }));
     } catch (error) {
-      if (!isConnectionLoss(error) && !mayHaveMoved(error)) throw error;
-      for (const place of places) found[place] = await single(keys[place]!);
+      if (!isConnectionLoss(error) && !mayHaveMoved(error) && !servers.moved.hasLeft(server, shardId, error))
+        throw error;
+      await Promise.all(
+        places.map(async (place) => {
+          found[place] = await single(keys[place]!);
+        }),
+      );
       return;
     }
     const byId = new Map(rows.map((row) => [row[0] as string, row]));

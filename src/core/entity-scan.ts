@@ -75,7 +75,7 @@ export function scanEntities(
       const read = async (server: Server): Promise<QueryArrayResult> => {
         const { hstoreSchema = 'public' } = contains === undefined ? {} : await server.facts();
         const text = pageText(table, quoteIdentifier(hstoreSchema), descending, contains !== undefined);
-        return server.run({ text, values, types: RAW_TYPES }, options.signal);
+        return server.run({ text, values, types: RAW_TYPES }, { signal: options.signal, patient: true });
       };
       const { rows } = await gate.run(() => servers.moved.retryRead(shardId, read));
       return rows.map((row) => decodeEntity(row, { epoch }));

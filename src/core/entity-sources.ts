@@ -1,11 +1,11 @@
+import type { QueryArrayResult } from 'pg';
 import { InvalidArgumentError, SchemaError } from '../errors.ts';
 import { quoteIdentifier } from '../internal/quote.ts';
-import type { ClientPool } from './client-pool.ts';
 import { removeEntities, updateEntities } from './entity-changes.ts';
 import { entityReadSource } from './entity-reads.ts';
 import { insertMany, insertUnderGivenIds, insertWithNewIds } from './entity-writes.ts';
 import type { ReadSource } from './gathered-reads.ts';
-import type { WriteSource } from './gathered-writes.ts';
+import type { WriteSource, WriteStatement } from './gathered-writes.ts';
 import { schemaName } from './schema-name.ts';
 import type { SessionFacts } from './session.ts';
 
@@ -24,7 +24,7 @@ const MAX_RESERVED = 65_536;
 /** What is asked of the server whose shards these are. */
 export interface EntityHost {
   readonly name: string;
-  readonly pool: ClientPool;
+  run(statement: WriteStatement, options: { signal?: AbortSignal | undefined }): Promise<QueryArrayResult>;
   facts(): Promise<SessionFacts>;
 }
 
@@ -61,17 +61,9 @@ export class EntitySources {
     if (!Number.isInteger(count) || count < 1 || count > MAX_RESERVED) {
       throw new InvalidArgumentError(`count must be a whole number from 1 to ${MAX_RESERVED}, not ${count}`);
     }
-    const client = await this.#server.pool.acquire({ signal });
-    try {
-      const { rows } = await client.query<[string]>({
-        text: `select ${this.#schema(shardId)}.next_ids($1)`,
-        values: [count],
-        rowMode: 'array',
-      });
-      return rows.map(([id]) => BigInt(id));
-    } finally {
-      await this.#server.pool.release(client);
-    }
+    const text = `select ${this.#schema(shardId)}.next_ids($1)`;
+    const { rows } = await this.#server.run({ text, values: [count] }, { signal });
+    return (rows as [string][]).map(([id]) => BigInt(id));
   }
 
   /** Needs the place of the type hstore, so it may open a first session. */

@@ -35,7 +35,9 @@ export interface ReadHost {
   /** A session was lost, or the server is no primary any more. */
   lost(error: unknown): void;
   /** A shard's statement failed as it does when the shard has moved; settles its calls or sends them elsewhere. */
-  moved(calls: ReadCall[], error: unknown, lane: Lane): void;
+  moved(calls: ReadCall[], error: unknown, lane?: Lane): void;
+  /** The server has left the map: what it has not done is done elsewhere. */
+  hasLeft(): boolean;
 }
 
 /**
@@ -92,6 +94,7 @@ export class GatheredReads implements Gathering<ReadCall> {
   }
 
   refuse(calls: ReadCall[], error: unknown): void {
+    if (this.#host.hasLeft()) return byShard(calls, (group) => this.#host.moved(group, error));
     for (const call of calls) call.fail(error);
   }
 
@@ -118,6 +121,20 @@ export class GatheredReads implements Gathering<ReadCall> {
       else call.fail(error);
     }
   }
+}
+
+/** Calls of one shard, together. */
+export function byShard<Call extends { readonly source: { readonly shardId: number } }>(
+  calls: readonly Call[],
+  each: (group: Call[]) => void,
+): void {
+  const groups = new Map<number, Call[]>();
+  for (const call of calls) {
+    const group = groups.get(call.source.shardId);
+    if (group === undefined) groups.set(call.source.shardId, [call]);
+    else group.push(call);
+  }
+  for (const group of groups.values()) each(group);
 }
 
 function arrayOfIds(calls: readonly ReadCall[]): string {

@@ -2,6 +2,7 @@ import type { CustomTypesConfig, QueryArrayResult } from 'pg';
 import { AbortedError, OutcomeUnknownError } from '../errors.ts';
 import { isConnectionLoss, SQLSTATE, sqlStateOf } from '../internal/sqlstate.ts';
 import { RowNotReturnedError } from './errors.ts';
+import { byShard } from './gathered-reads.ts';
 import type { Gatherer, Gathering } from './gatherer.ts';
 import type { Lane, LaneStatement } from './lane.ts';
 import { isFence, mayHaveMoved } from './moved-shard.ts';
@@ -51,6 +52,8 @@ export interface WriteHost {
   lost(error: unknown): void;
   /** Calls of one shard. `lane`: the session that met the error. */
   moved(calls: WriteCall[], error: unknown, lane?: Lane): void;
+  /** The server has left the map: what it has not done is done elsewhere. */
+  hasLeft(): boolean;
   /** Runs one statement on a client of its own, where it may wait for a row lock. */
   alone(statement: WriteStatement): Promise<QueryArrayResult>;
 }
@@ -102,6 +105,7 @@ export class GatheredWrites implements Gathering<WriteCall> {
   }
 
   refuse(calls: WriteCall[], error: unknown): void {
+    if (this.#host.hasLeft()) return byShard(calls, (group) => this.#host.moved(group, error));
     for (const call of calls) call.fail(error);
   }
 

@@ -1,3 +1,6 @@
+import type { Client } from 'pg';
+import { withinLimit } from '../internal/endpoint/waiting.ts';
+import { isConnectionLoss } from '../internal/sqlstate.ts';
 import { CALLER_PRIORITY, type ClientPool, LANE_PRIORITY } from './client-pool.ts';
 import { Lane } from './lane.ts';
 import type { LaneKind, LaneWatch } from './lane-watch.ts';
@@ -18,6 +21,7 @@ export class LaneHolder {
   readonly #kind: LaneKind;
   readonly #prepare: boolean;
   readonly #observer: Observer;
+  readonly #requestTimeoutMs: number;
   /** Batches under way, also on lanes that were replaced and still drain. */
   readonly #batches = new Map<Lane, number>();
   #lane: Lane | undefined;
@@ -31,13 +35,19 @@ export class LaneHolder {
   constructor(
     pool: ClientPool,
     watch: LaneWatch,
-    { kind, prepare, observer }: { kind: LaneKind; prepare: boolean; observer: Observer },
+    {
+      kind,
+      prepare,
+      observer,
+      requestTimeoutMs,
+    }: { kind: LaneKind; prepare: boolean; observer: Observer; requestTimeoutMs: number },
   ) {
     this.#pool = pool;
     this.#watch = watch;
     this.#kind = kind;
     this.#prepare = prepare;
     this.#observer = observer;
+    this.#requestTimeoutMs = requestTimeoutMs;
     pool.onScarce(() => {
       if (this.#used) this.release();
     });
@@ -56,13 +66,7 @@ export class LaneHolder {
 
   /** Takes a client from the pool; afterwards `current()` has a lane. */
   async open(): Promise<void> {
-    const client = await this.#pool.acquire({ priority: this.#yielded ? CALLER_PRIORITY : LANE_PRIORITY });
-    try {
-      await bringHome(client);
-    } catch (error) {
-      await this.#pool.discard(client);
-      throw error;
-    }
+    const client = await this.#acquire();
     const lane = new Lane(client, {
       prepare: this.#prepare,
       observer: this.#observer,
@@ -108,6 +112,20 @@ export class LaneHolder {
     clearTimeout(this.#idle);
     this.#lane = undefined;
     this.#giveBack(lane);
+  }
+
+  /** A client that turns out to be lost costs nobody a call: another one is taken. */
+  async #acquire(): Promise<Client> {
+    for (;;) {
+      const client = await this.#pool.acquire({ priority: this.#yielded ? CALLER_PRIORITY : LANE_PRIORITY });
+      try {
+        await withinLimit(client, this.#requestTimeoutMs, () => bringHome(client));
+        return client;
+      } catch (error) {
+        await this.#pool.discard(client);
+        if (!isConnectionLoss(error)) throw error;
+      }
+    }
   }
 
   #giveBack(lane: Lane): void {

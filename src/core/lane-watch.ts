@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import type { Lane } from './lane.ts';
+import type { Lane, LaneStatement } from './lane.ts';
 
 const TICK_MS = 5;
 /** A tick later than this says that our own event loop was busy, not the server. */
@@ -22,6 +22,8 @@ export class LaneWatch {
   readonly #requestTimeoutMs: number;
   readonly #lanes = new Map<Lane, LaneKind>();
   readonly #slowUntil = new Map<number, number>();
+  /** Statements that were too old at the last tick already. */
+  #overdue = new Set<LaneStatement>();
   #usualMs = 1;
   #timer: NodeJS.Timeout | undefined;
   #lastTick = 0;
@@ -68,15 +70,20 @@ export class LaneWatch {
     const now = performance.now();
     const late = now - this.#lastTick > TICK_MS + LATE_MS;
     this.#lastTick = now;
+    const overdue = new Set<LaneStatement>();
     for (const [lane, kind] of this.#lanes) {
       const head = lane.head(now);
       if (head === undefined) continue;
-      if (head.forMs > this.#requestTimeoutMs) lane.cut();
-      else if (kind !== 'writes' && !late && head.forMs > this.#stallMs()) {
-        this.#slowUntil.set(head.shardId, now + SLOW_FOR_MS);
+      if (head.forMs > this.#requestTimeoutMs) {
+        // This process may have stood still for that long, with the reply in the socket: it is read before the next tick.
+        if (this.#overdue.has(head.statement)) lane.cut();
+        else overdue.add(head.statement);
+      } else if (kind !== 'writes' && !late && lane.awaited && head.forMs > this.#stallMs()) {
+        this.#slowUntil.set(head.statement.shardId, now + SLOW_FOR_MS);
         if (kind === 'shared') lane.stalled = true;
       }
     }
+    this.#overdue = overdue;
   }
 
   #stallMs(): number {

@@ -1,5 +1,5 @@
 import type { Client, CustomTypesConfig, QueryArrayResult } from 'pg';
-import { destroyClient, lossOf } from '../internal/client-guard.ts';
+import { abandonClient, lossOf } from '../internal/client-guard.ts';
 import { LaneQuery } from './lane-query.ts';
 import type { Observer } from './observe.ts';
 import { statementName } from './statement.ts';
@@ -37,6 +37,8 @@ export class Lane {
   /** Statements prepared here, by their text. */
   readonly #prepared = new Map<string, PlannedStatement>();
   #headSince = 0;
+  /** Of the open statements, those that are only planned. */
+  #plans = 0;
   /** Gets no more work: its head takes far too long. Set by whoever watches the lanes. */
   stalled = false;
 
@@ -57,9 +59,14 @@ export class Lane {
   }
 
   /** The statement the server works on, and for how long, in ms. */
-  head(now: number): { shardId: number; forMs: number } | undefined {
-    const first = this.#open[0];
-    return first && { shardId: first.shardId, forMs: now - this.#headSince };
+  head(now: number): { statement: LaneStatement; forMs: number } | undefined {
+    const statement = this.#open[0];
+    return statement && { statement, forMs: now - this.#headSince };
+  }
+
+  /** Whether anybody waits for a reply: nobody does for statements that are planned ahead. */
+  get awaited(): boolean {
+    return this.#open.length > this.#plans;
   }
 
   get usable(): boolean {
@@ -73,7 +80,6 @@ export class Lane {
 
   /** Sends statements in one write. */
   send(statements: readonly LaneStatement[]): void {
-    if (this.#open.length === 0) this.#headSince = performance.now();
     writeTogether(this.client, () => {
       for (const statement of statements) this.#send(statement);
     });
@@ -109,9 +115,9 @@ export class Lane {
     return this.client;
   }
 
-  /** Cuts the session; every statement in flight fails. */
+  /** Cuts the session; every statement in flight fails, and the server is asked to give up the one it works on. */
   cut(): void {
-    destroyClient(this.client);
+    abandonClient(this.client);
   }
 
   #send(statement: LaneStatement, { planOnly = false } = {}): void {
@@ -120,11 +126,14 @@ export class Lane {
     if (name !== undefined && nothing !== undefined && !this.#prepared.has(text)) {
       this.#prepared.set(text, { shardId, text, values: nothing, types });
     }
+    if (this.#open.length === 0) this.#headSince = performance.now();
     this.#open.push(statement);
+    if (planOnly) this.#plans += 1;
     const sent = this.#observer.active ? performance.now() : 0;
     const query = new LaneQuery({ text, name, values, types, rowMode: 'array', planOnly }, (error, result) => {
       const now = performance.now();
       this.#open.shift();
+      if (planOnly) this.#plans -= 1;
       this.#onServed(now - this.#headSince);
       this.#headSince = now;
       if (sent > 0) this.#observer.statement(statement.shardId, text, now - sent, error ?? undefined);

@@ -8,10 +8,16 @@ export class LentCursors {
   readonly #lent = new Map<Cursor, Server>();
 
   async lend(servers: Servers, shardId: number, signal: AbortSignal | undefined): Promise<Cursor> {
-    const server = servers.of(shardId);
-    const cursor = await server.lend(shardId, signal);
-    this.#lent.set(cursor, server);
-    return cursor;
+    for (;;) {
+      const server = servers.of(shardId);
+      try {
+        const cursor = await server.lend(shardId, signal);
+        this.#lent.set(cursor, server);
+        return cursor;
+      } catch (error) {
+        if (!servers.moved.hasLeft(server, shardId, error)) throw error;
+      }
+    }
   }
 
   /** @throws ConnectionNotLentError when it was given back already, or was never lent here */
@@ -34,12 +40,15 @@ export class LentCursors {
   ): Promise<T> {
     const { epoch } = servers.map;
     const cursor = await this.lend(servers, shardId, signal);
+    let failure: unknown;
     try {
       return await fn(cursor);
     } catch (error) {
-      throw await servers.moved.explain(shardId, epoch, error);
+      failure = error;
     } finally {
       if (this.#lent.has(cursor)) await this.takeBack(cursor, { broken: false });
     }
+    // With the client given back: to ask about the shard takes one, and all of them may be waiting here.
+    throw await servers.moved.explain(shardId, epoch, failure);
   }
 }

@@ -1,3 +1,4 @@
+import { ClosedError } from '../errors.ts';
 import { isConnectionLoss } from '../internal/sqlstate.ts';
 import { ShardMovedError } from './errors.ts';
 import type { ReadCall } from './gathered-reads.ts';
@@ -35,6 +36,7 @@ export class MovedCalls {
       try {
         return await work(server);
       } catch (error) {
+        if (this.hasLeft(server, shardId, error)) continue;
         if (!mayHaveMoved(error)) throw error;
         until ||= this.#deadline();
         if ((await this.#elsewhere(server, shardId, error, until)) === undefined) throw error;
@@ -54,6 +56,11 @@ export class MovedCalls {
     }
   }
 
+  /** Whether a call was turned away because its server has left the map, and the shard is another's by now. */
+  hasLeft(server: Server, shardId: number, error: unknown): boolean {
+    return error instanceof ClosedError && this.#servers.of(shardId) !== server;
+  }
+
   /** What a callback's error means: {@link ShardMovedError} when the shard lives elsewhere by a newer map. */
   async explain(shardId: number, epoch: bigint, error: unknown): Promise<unknown> {
     if (!mayHaveMoved(error)) return error;
@@ -67,7 +74,7 @@ export class MovedCalls {
   }
 
   /** @param lane - the session that met the error, which can be asked */
-  reads(server: Server, calls: readonly ReadCall[], error: unknown, lane: Lane): void {
+  reads(server: Server, calls: readonly ReadCall[], error: unknown, lane?: Lane): void {
     this.#resend(server, calls, error, lane, (now, call) => now.takeRead(call));
   }
 
@@ -127,8 +134,10 @@ export class MovedCalls {
     if (!mayBeFenced(error) || this.#servers.map.epoch === 0n) return fenceOf(error);
     try {
       const question = { shardId, text: OWNER_OF, values: [shardId] };
-      // A session that is at hand: everybody waits, and another one may have to be opened first.
-      const rows = lane?.usable ? await lane.ask(question) : (await server.run(question)).rows;
+      // A session that is at hand: everybody waits, and another one may have to be opened first. It may be given up as the
+      // question is under way.
+      const own = lane?.usable ? await lane.ask(question).catch(ifNotLost) : undefined;
+      const rows = own ?? (await server.run(question)).rows;
       const [owner, epoch] = (rows[0] ?? []) as (string | null)[];
       return owner && owner !== server.name ? { server: owner, epoch: BigInt(epoch ?? 0) } : undefined;
     } catch {
@@ -139,4 +148,8 @@ export class MovedCalls {
   #deadline(): number {
     return Date.now() + this.#waitMs;
   }
+}
+
+function ifNotLost(error: unknown): undefined {
+  if (!isConnectionLoss(error)) throw error;
 }

@@ -78,13 +78,18 @@ export class MapFollower {
     return this.#asking;
   }
 
-  /** The map as asked for, or the next one that the source has by itself: on a busy machine that comes long before. */
-  async #asked(): Promise<ShardMap> {
+  /**
+   * The map as asked for, or the next one that the source has by itself: on a busy machine that comes long before. When
+   * neither comes in time, the one there is.
+   */
+  async #asked(until: number): Promise<ShardMap> {
     const enough = new AbortController();
+    const timer = setTimeout(() => enough.abort(), Math.max(0, until - Date.now()));
     const asked = this.#refresh();
     try {
       return await Promise.race([asked, this.#change(enough.signal)]);
     } finally {
+      clearTimeout(timer);
       enough.abort();
       asked.catch(() => {});
     }
@@ -121,7 +126,7 @@ export class MapFollower {
     for (let look = 0; ; look += 1) {
       // A map that came by itself meanwhile does as well as one that was asked for.
       if (this.#source.current.serverOf(shardId).name !== server) return true;
-      const map = await this.#asked();
+      const map = await this.#asked(until);
       if (map.serverOf(shardId).name !== server) return true;
       // A map that never changes will not name another server.
       if (map.epoch === 0n || Date.now() > until) return false;

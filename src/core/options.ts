@@ -18,7 +18,10 @@ export interface DatastoreOptions {
   readonly maxWaiting?: number | undefined;
   /** Gathered calls (`get`, `put` …) that may wait or be under way on one server. @default 200000 */
   readonly maxQueued?: number | undefined;
-  /** Longest time one gathered round trip may take before its session is cut. @default 30000 */
+  /**
+   * Longest time one statement of the datastore's own may take before its session is cut and the statement cancelled. Not
+   * for scans, nor for writes that wait for a row lock. @default 30000
+   */
   readonly requestTimeoutMs?: number | undefined;
   /** Keys, or rows, that travel in one gathered batch. @default 512 */
   readonly maxBatchSize?: number | undefined;

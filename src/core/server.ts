@@ -1,6 +1,7 @@
 import type { Client, QueryArrayResult } from 'pg';
 import { ClosedError } from '../errors.ts';
 import { Endpoint } from '../internal/endpoint/endpoint.ts';
+import { withinLimit } from '../internal/endpoint/waiting.ts';
 import { ClientPool } from './client-pool.ts';
 import { ContactOnce } from './contact-once.ts';
 import { Cursor } from './cursor.ts';
@@ -67,6 +68,7 @@ export class Server {
   #facts: SessionFacts | undefined;
   #learning: Promise<void> | undefined;
   #outstanding = 0;
+  #hasLeft = false;
   #errors = 0;
 
   constructor({ name, connection }: ShardServer, options: ResolvedDatastoreOptions, host: ServerHost) {
@@ -93,13 +95,15 @@ export class Server {
       lost,
       isSlow: (shardId) => this.#watch.isSlow(shardId),
       moved: (calls, error, lane) => host.moved.reads(this, calls, error, lane),
+      hasLeft: () => this.#hasLeft,
     });
     this.#writes = new GatheredWrites({
       server: name,
       retryMs,
       lost,
       moved: (calls, error, lane) => host.moved.writes(this, calls, error, lane),
-      alone: (statement) => this.run(statement),
+      hasLeft: () => this.#hasLeft,
+      alone: (statement) => this.run(statement, { patient: true }),
     });
     this.#reads.use(this.#gatherer(this.#reads, 'shared'), this.#gatherer(this.#reads, 'apart'));
     this.#writes.use(this.#gatherer(this.#writes, 'writes'));
@@ -201,6 +205,12 @@ export class Server {
     };
   }
 
+  /** Closes it since the map names it no longer: calls that wait here go where their shards are now. */
+  leave(deadlineMs: number): Promise<void> {
+    this.#hasLeft = true;
+    return this.close(deadlineMs);
+  }
+
   async close(deadlineMs: number): Promise<void> {
     const closed = new ClosedError(`the datastore is disconnected from ${this.name}`);
     for (const gatherer of this.#gatherers) gatherer.close(closed);
@@ -213,6 +223,7 @@ export class Server {
     const holder = new LaneHolder(this.pool, this.#watch, {
       kind,
       prepare: this.#options.prepare,
+      requestTimeoutMs: this.#options.requestTimeoutMs,
       observer: this.observer,
     });
     const gatherer = new Gatherer<Call>(holder, work as never, {
@@ -236,8 +247,9 @@ export class Server {
   async #open(how: { signal: AbortSignal }): Promise<Client> {
     const client = await this.endpoint.connect(how);
     try {
-      this.#facts = await prepareSession(client);
-      await this.#contact.check(this.#facts.startedAt, () => this.#host.contact(this, client));
+      // Others may wait for this session's check of the server, and the pool for the session: neither may hang.
+      const { connectTimeoutMs } = this.endpoint.settings;
+      await withinLimit(client, connectTimeoutMs, () => this.#prepare(client), how.signal);
       return client;
     } catch (error) {
       void client.end().catch(() => {});
@@ -245,12 +257,29 @@ export class Server {
     }
   }
 
-  /** Runs one statement on a client of its own; rows come as arrays. */
-  async run({ text, values, types }: WriteStatement, signal?: AbortSignal): Promise<QueryArrayResult> {
+  async #prepare(client: Client): Promise<void> {
+    const facts = await prepareSession(client);
+    await this.#contact.check(facts.startedAt, () => this.#host.contact(this, client));
+    this.#facts = facts;
+  }
+
+  /**
+   * Runs one statement on a client of its own; rows come as arrays. Past the request time-out, or when the signal fires,
+   * the statement is given up.
+   *
+   * @param options.patient - it may take any time: it waits for a lock, or reads a lot
+   */
+  async run(
+    { text, values, types }: WriteStatement,
+    { signal, patient = false }: { signal?: AbortSignal | undefined; patient?: boolean } = {},
+  ): Promise<QueryArrayResult> {
     const client = await this.pool.acquire({ signal });
     try {
-      await bringHome(client);
-      return await client.query({ text, values, rowMode: 'array', ...(types !== undefined && { types }) });
+      const work = async (): Promise<QueryArrayResult> => {
+        await bringHome(client);
+        return client.query({ text, values, rowMode: 'array', ...(types !== undefined && { types }) });
+      };
+      return await withinLimit(client, patient ? undefined : this.#options.requestTimeoutMs, work, signal);
     } finally {
       await this.pool.release(client);
     }

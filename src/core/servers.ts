@@ -27,6 +27,8 @@ export class Servers implements ServerHost, ServerDirectory {
   readonly #servers = new Map<string, Server>();
   readonly #unsubscribe: readonly ((() => void) | undefined)[];
   readonly #replicas = new Map<string, Replica>();
+  /** No longer in the map; callers who hold a client of theirs are waited for. */
+  readonly #leaving = new Set<Server>();
   /** Since when the newest map is known here (`performance.now()`). */
   #mapSince = 0;
   #routing: RoutingSettings | undefined;
@@ -97,7 +99,7 @@ export class Servers implements ServerHost, ServerDirectory {
 
   async close(deadlineMs: number): Promise<void> {
     for (const unsubscribe of this.#unsubscribe) unsubscribe?.();
-    await Promise.all([...this.all, ...this.standbys].map((server) => server.close(deadlineMs)));
+    await Promise.all([...this.all, ...this.standbys, ...this.#leaving].map((server) => server.close(deadlineMs)));
   }
 
   #follow(map: ShardMap): void {
@@ -110,10 +112,16 @@ export class Servers implements ServerHost, ServerDirectory {
     for (const [name, server] of this.#servers) {
       if (named.has(name)) continue;
       this.#servers.delete(name);
-      void server.close(LEAVE_MS);
-      void this.#replicas.get(name)?.server.close(LEAVE_MS);
+      this.#leave(server);
+      const standby = this.#replicas.get(name)?.server;
+      if (standby !== undefined) this.#leave(standby);
       this.#replicas.delete(name);
     }
+  }
+
+  #leave(server: Server): void {
+    this.#leaving.add(server);
+    void server.leave(LEAVE_MS).finally(() => this.#leaving.delete(server));
   }
 
   /** A program that first learns of the shard's next server in the hand-over makes its callers wait several times longer. */

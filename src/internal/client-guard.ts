@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import type { Client } from 'pg';
 
 interface Guard {
@@ -44,6 +45,40 @@ export function lossOf(client: Client): unknown {
 /** Ends a session at once, whatever runs on it: `client.end()` would wait for a reply that may never come. */
 export function destroyClient(client: Client, reason?: Error): void {
   streamOf(client).destroy(reason);
+}
+
+/** How long the server is tried to be told. */
+const CANCEL_WITHIN_MS = 1_000;
+/** The code of a CancelRequest in PostgreSQL's protocol. */
+const CANCEL_CODE = 80_877_102;
+
+/**
+ * Ends a session at once and asks the server to give up what runs on it. Cut alone, the server would go on with the
+ * statement to its end, holding locks and one of its connections: time-outs, tried again, could use up all of them.
+ * As psql does, the request goes without encryption; it names a session that is over by then. It may get lost.
+ */
+export function abandonClient(client: Client, reason?: Error): void {
+  const { processID, secretKey, host, port } = client as unknown as CancelTarget;
+  destroyClient(client, reason);
+  if (typeof processID !== 'number' || typeof secretKey !== 'number' || typeof host !== 'string') return;
+  const request = Buffer.alloc(16);
+  request.writeInt32BE(16, 0);
+  request.writeInt32BE(CANCEL_CODE, 4);
+  request.writeInt32BE(processID, 8);
+  request.writeInt32BE(secretKey, 12);
+  const socket = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host);
+  socket.unref();
+  socket.setTimeout(CANCEL_WITHIN_MS, () => socket.destroy());
+  socket.on('error', () => {});
+  socket.end(request);
+}
+
+/** What names a session to its server. */
+interface CancelTarget {
+  readonly processID?: unknown;
+  readonly secretKey?: unknown;
+  readonly host: string;
+  readonly port: number;
 }
 
 /** Says goodbye and waits for it to be heard, at most `withinMs`; never rejects. For a session with no work on it. */

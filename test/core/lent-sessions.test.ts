@@ -1,7 +1,9 @@
 // What one borrower of a session leaves behind must not be met by the next, nor by gathered calls.
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { Datastore } from '../../src/core/index.ts';
 import { testDatastore } from '../support/datastore.ts';
-import { rejection } from '../support/wait-for.ts';
+import { startProxy } from '../support/proxy.ts';
+import { rejection, waitFor } from '../support/wait-for.ts';
 
 test('a trigger never finds the tables of another shard, whoever had the session before', async () => {
   const { db, databases } = await testDatastore({ poolMax: 1 });
@@ -64,4 +66,34 @@ test('a second transaction on a cursor is refused while the first one begins', a
     await cursor.transaction((t) => t.query(`insert into entities (type, body) values (1, 'third=>yes')`));
     expect((await cursor.query('select from entities')).rowCount).toBe(1);
   });
+});
+
+test('a session that was lost while it lay idle costs no gathered call', async () => {
+  const { databases, connections } = await testDatastore();
+  const proxy = await startProxy(databases[0].connection);
+  const db = new Datastore([{ ...connections[0]!, port: proxy.port, connectTimeoutMs: 1_000 }], {
+    poolMax: 3,
+    poolBlockTimeoutMs: 20_000,
+    requestTimeoutMs: 300,
+  });
+  onTestFinished(() => db.disconnect({ deadlineMs: 500 }));
+  const key = await db.put(1, 1, { a: '1' });
+  await waitFor(() => db.stats().a!.idle === 1, { what: 'the lane giving its client back' });
+  // Each holds its client until all have one: every client there is has been lent to somebody.
+  let inside = 0;
+  const lent = [1, 2, 3].map((shard) =>
+    db.withCursor(shard, async (cursor) => {
+      await cursor.query('select 1');
+      inside += 1;
+      await waitFor(() => inside === 3, { what: 'all three clients being lent' });
+    }),
+  );
+  await Promise.all(lent);
+  // Silent, so that nobody knows: what is sent now is lost.
+  proxy.alter(() => Buffer.alloc(0));
+  const before = proxy.bytesIn;
+  const calls = Promise.all([db.get(key), db.put(1, 1, { b: '2' })]);
+  await waitFor(() => proxy.bytesIn - before > 100, { what: 'two lanes trying their sessions' });
+  proxy.alter((sent) => sent);
+  expect((await calls)[0]?.body).toEqual({ a: '1' });
 });

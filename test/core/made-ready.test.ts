@@ -127,6 +127,9 @@ test('sessions with the next server of a shard know its statements before it com
   const tell = (handOver: HandOver): void => {
     for (const listener of announced) listener(handOver);
   };
+  // Planning takes as long as it takes: nobody waits for it, so nothing is made of its being slow.
+  const lock = await databases[1].client();
+  await lock.query('begin; lock table shard0002.entities in access exclusive mode');
   tell({ shardId: 77, server: 'b' });
   tell({ shardId: 2, server: 'nobody' });
   tell({ shardId: 2, server: 'a' });
@@ -138,7 +141,12 @@ test('sessions with the next server of a shard know its statements before it com
     );
     return rows.map(({ query }) => query as string);
   };
+  const atLock = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+  await waitFor(async () => (await databases[1].query(atLock)).rowCount === 2, { what: 'both being planned' });
+  // Longer than a statement may take that somebody waits for.
+  await lock.query('select pg_sleep(0.1); rollback');
   await waitFor(async () => (await planned()).length === 2, { what: 'a read and a write planned on b' });
+  expect(db.stats().b!.slowShards).toEqual([]);
   expect((await planned()).map((text) => /insert|select id, type/.exec(text)?.[0]).sort()).toEqual([
     'insert',
     'select id, type',

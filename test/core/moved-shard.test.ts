@@ -53,7 +53,7 @@ async function movable(options: DatastoreOptions = {}) {
   };
   let newest = maps.old;
   let refreshes = 0;
-  const { source, change } = sourceOf(maps.old, async () => {
+  const { source, change, listeners } = sourceOf(maps.old, async () => {
     refreshes += 1;
     if (newest !== source.current) change(newest);
     return source.current;
@@ -66,6 +66,8 @@ async function movable(options: DatastoreOptions = {}) {
     await databases[1].query(`
       create function shard0002.next_id() returns bigint language sql as
         $$ select hypervault.next_id('shard0002.table_id_seq'::regclass, 2) $$;
+      create function shard0002.next_ids(n integer) returns setof bigint language sql as
+        $$ select * from hypervault.next_ids('shard0002.table_id_seq'::regclass, 2, n) $$;
       create table shard0002.entities (like shard0005.entities including all);
       alter table shard0002.entities alter id set default shard0002.next_id()`);
     const { rows } = await databases[0].query('select id::text, type, body, updated from shard0002.entities');
@@ -75,7 +77,7 @@ async function movable(options: DatastoreOptions = {}) {
     await databases[0].query('drop schema shard0002 cascade');
     newest = maps.new;
   };
-  return { db, move, databases, refreshes: () => refreshes };
+  return { db, move, databases, listeners, maps, change, refreshes: () => refreshes };
 }
 
 test('calls follow a shard that moved, gathered ones and callbacks alike', async () => {
@@ -197,4 +199,46 @@ test('many calls that meet a stopped sequence ask who has the shard once, on the
   expect((await databases[1].query('select count(*)::int as n from shard0002.entities')).rows[0].n).toBe(41);
   expect(db.stats().a!.clients).toBeLessThanOrEqual(2);
   expect(seen.filter((text) => text.includes('owner_of')).length).toBeLessThanOrEqual(2);
+});
+
+test('calls that wait for a server go on elsewhere when it leaves the map', async () => {
+  const { db, move, databases, maps, change } = await movable({ poolMax: 1 });
+  const key = await db.put(2, 1, { a: '1' });
+  await move();
+  const held = await db.getConnection(1);
+  const waiting = Promise.all([
+    db.get(key),
+    db.put(2, 1, { b: '2' }),
+    db.withCursor(2, (cursor) => cursor.query('select from shard0002.entities')),
+    db.reserveKeys(2, 3),
+    db.getMany(Array.from({ length: 300 }, () => key)),
+    db.find({ shards: [2] }).next(),
+  ]);
+  await waitFor(() => db.stats().a!.waiting >= 5, { what: 'calls waiting for a client' });
+  // Moves and the end of the server at once, as for a program that learns of them late.
+  change(new ShardMap([maps.new.servers[1]!], { epoch: 3n }));
+  const [entity, put, , keys, many] = await waiting;
+  expect([entity?.body, many[299]?.body]).toEqual([{ a: '1' }, { a: '1' }]);
+  expect(keys).toHaveLength(3);
+  const { rows } = await databases[1].query('select id::text from shard0002.entities order by id desc limit 1');
+  expect(rows).toEqual([{ id: put.toString() }]);
+  // The one who still has a client of the server that left is waited for, but not past the datastore's own end.
+  const query = rejection(held.query('select pg_sleep(60)'));
+  await db.disconnect({ deadlineMs: 200 });
+  expect((await query).message).toMatch(/terminated/);
+});
+
+test('a callback that was refused gives its client back before it is found out whether the shard moved', async () => {
+  const { db } = await movable({ poolMax: 1, poolBlockTimeoutMs: 20_000 });
+  await db.put(1, 1, {});
+  const started = performance.now();
+  const refused = db.withCursor(1, (cursor) => cursor.query(`do $$ begin raise sqlstate '42501'; end $$`));
+  expect((await rejection(refused)).code).toBe('42501');
+  expect(performance.now() - started).toBeLessThan(10_000);
+});
+
+test('pools that are made again twice at once are made once', async () => {
+  const { db, listeners } = await movable();
+  await Promise.all([db.reinstantiate().then(() => db.put(1, 1, {})), db.reinstantiate()]);
+  expect(listeners.size).toBe(1);
 });
