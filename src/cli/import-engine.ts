@@ -1,5 +1,7 @@
 import { type Command, Option } from 'commander';
+import { readConfiguration } from '../config/index.ts';
 import { NOTICE_LEVELS, type NoticeLevel, ReplicaEngine } from '../import/index.ts';
+import { configuredMap } from './cluster-parts.ts';
 import { type CliContext, subcommand, withConfig } from './context.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -30,7 +32,7 @@ export function sourceCommand(group: Command, name: string): Command {
 /** Runs some work with an engine on the configuration that was named. */
 export async function withEngine(
   options: ImportOptions,
-  { environment, output }: CliContext,
+  { environment, output, signal }: CliContext,
   work: (engine: ReplicaEngine) => Promise<void>,
   /** Name of the daemon that this process is. */
   daemon?: string,
@@ -42,6 +44,8 @@ export async function withEngine(
   const engine = new ReplicaEngine({
     config,
     environment,
+    // Asked only where the configuration says `shards: live`
+    shardMap: { refresh: async () => configuredMap(await readConfiguration(config, environment), signal) },
     logger: { debug: note, info: note, warn, error: warn },
     ...(options.debug && { logLevel: 'debug' }),
     rollbarLevel: options.rollbarLevel,

@@ -1,4 +1,6 @@
+import { readConfiguration } from '../config/index.ts';
 import type { ReplicaEngine } from '../import/index.ts';
+import { configuredMap } from './cluster-parts.ts';
 import { CommandFailed } from './command-failed.ts';
 import type { CliContext, DefineCommand } from './context.ts';
 import { EXIT } from './exit.ts';
@@ -63,6 +65,7 @@ async function takeOver(url: string, options: FromOptions, context: CliContext):
     ...context,
     environment: { ...environment, ...(password !== '' && { [PASSWORD_VARIABLE]: password }) },
   };
+  await refuseWithoutShards(file, options, withPassword);
   const kept = await keepSection(file, name, section, () => isCopied({ ...options, config: file }, name, withPassword));
   if (kept.outcome === 'written') output.note(`wrote import.sources.${name} into ${file}`);
   if (kept.outcome === 'changed') output.note(`changed ${kept.keys.join(', ')} of import.sources.${name} in ${file}`);
@@ -88,6 +91,18 @@ async function takeOver(url: string, options: FromOptions, context: CliContext):
         output.note(`${name}: following; next: hypervault import verify, then hypervault import switch --yes`),
     });
   });
+}
+
+/** What the configuration or the control database lacks for rows to be spread is said before the file is written to. */
+async function refuseWithoutShards(
+  file: string,
+  { by, reference }: FromOptions,
+  { environment, signal }: CliContext,
+): Promise<void> {
+  const configuration = await readConfiguration(file, environment);
+  if (configuration.connections === 'live') await configuredMap(configuration, signal);
+  if (configuration.connections !== undefined || (by === undefined && reference === undefined)) return;
+  throw new UsageError(`${file} names no shards, so --by and --reference have nowhere to lead: add shards to it`);
 }
 
 /** Whether rows of the source were copied. One that was only registered is forgotten: it is registered anew. */

@@ -32,6 +32,7 @@ export type { ImportLog } from './log/import-log.ts';
 export { LOG_LEVELS, type LogLevel } from './log/levels.ts';
 export { NOTICE_LEVELS, type Notice, type NoticeLevel, type NoticeTarget } from './notify/notifier.ts';
 export type { ReplicaEngineOptions } from './options.ts';
+export type { LiveMap } from './route/live-shards.ts';
 export type { CopyProgress } from './snapshot/progress.ts';
 export type { RowDifference } from './verify/confirm.ts';
 export type { TableComparison } from './verify/verify-table.ts';

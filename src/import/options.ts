@@ -3,6 +3,7 @@ import { assertKnownKeys } from '../internal/known-keys.ts';
 import type { ImportLog } from './log/import-log.ts';
 import { LOG_LEVELS, type LogLevel } from './log/levels.ts';
 import { NOTICE_LEVELS, type NoticeLevel, type NoticeTarget } from './notify/notifier.ts';
+import type { LiveMap } from './route/live-shards.ts';
 
 /** Options of {@link ReplicaEngine}. */
 export interface ReplicaEngineOptions {
@@ -13,6 +14,11 @@ export interface ReplicaEngineOptions {
   readonly config: string | object;
   /** Values for `${NAME}` in a configuration file. @default none */
   readonly environment?: Readonly<Record<string, string | undefined>> | undefined;
+  /**
+   * The shard map to follow when the configuration says `shards: live`, e.g.
+   * `await liveShardMap({ control, servers })`. It is not closed with the engine.
+   */
+  readonly shardMap?: LiveMap | undefined;
   /** Has the shape of console or pino. @default silent */
   readonly logger?: ImportLog | undefined;
   /** Called with what a person should hear of, beside Rollbar and webhook of the configuration. */
@@ -28,7 +34,7 @@ export interface ReplicaEngineOptions {
   readonly daemon?: string | undefined;
 }
 
-const KEYS = ['config', 'environment', 'logger', 'onNotice', 'logLevel', 'rollbarLevel', 'daemon'];
+const KEYS = ['config', 'environment', 'shardMap', 'logger', 'onNotice', 'logLevel', 'rollbarLevel', 'daemon'];
 
 export function resolveReplicaEngineOptions(options: ReplicaEngineOptions): ReplicaEngineOptions {
   assertKnownKeys(options, KEYS, 'ReplicaEngine options');

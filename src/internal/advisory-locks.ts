@@ -12,6 +12,7 @@
  * | `move` | shard | in the control database: the one mover of a shard |
  * | `moverSessions` | shard | shared by each further session of a mover; exclusive, for a moment, by the next mover |
  * | `writers` | shard | the gate of a shard on the move: shared by who writes, exclusive by who shuts or opens it |
+ * | `placing` | 0 | in the control database: whoever begins a move or an import, while it looks for the other |
  */
 export const ADVISORY_LOCK_CLASS = {
   install: 0x48560001,
@@ -22,4 +23,5 @@ export const ADVISORY_LOCK_CLASS = {
   move: 0x48560006,
   writers: 0x48560007,
   moverSessions: 0x48560008,
+  placing: 0x48560009,
 } as const;

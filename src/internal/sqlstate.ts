@@ -53,12 +53,16 @@ export const SV = {
   leaseLost: 'SV007',
   /** An atomic write may not begin on a shard that is being handed over. */
   shardOnTheMove: 'SV008',
+  /** A shard that an import writes into may not be moved: DETAIL holds JSON `{"sources":[…]}`. */
+  shardHeld: 'SV009',
   /** Import: another worker moved the position of the source. DETAIL holds JSON `{"ordinal":…,"position":…}`. */
   importPositionMoved: 'SV020',
   /** Import: a target schema belongs to another source. DETAIL holds JSON `{"schema":…,"source":…}`. */
   importSchemaTaken: 'SV021',
   /** Import: a table takes no writes, since its rows live elsewhere now. */
   importWritesRefused: 'SV022',
+  /** Import: a shard its rows are to go into is on the move. DETAIL holds JSON `{"id":…,"shard":…,"source":…,"target":…,"state":…}`. */
+  importShardMoving: 'SV023',
   /** kv: the version is not the next one of its key: DETAIL holds JSON `{"key":…,"newest":…,"asked":…}`. */
   kvOrdering: 'SV030',
   /** kv: the same or a newer version is published already: DETAIL holds JSON `{"key":…,"known":…}`. */

@@ -1,8 +1,9 @@
 // Engines of one configuration in this process, which end with the test.
 import { onTestFinished } from 'vitest';
-import { ReplicaEngine, type StartOptions } from '../../src/import/index.ts';
+import { ReplicaEngine, type ReplicaEngineOptions, type StartOptions } from '../../src/import/index.ts';
 
 export interface EngineFixture {
+  readonly config: object;
   readonly engine: ReplicaEngine;
   /** Registers the source and copies it. */
   init(): Promise<void>;
@@ -13,10 +14,10 @@ export interface EngineFixture {
 }
 
 /** For a configuration with one source, `shop`. Made after the databases, for hooks run in reverse. */
-export function engineFixture(config: object): EngineFixture {
+export function engineFixture(config: object, options: Omit<ReplicaEngineOptions, 'config'> = {}): EngineFixture {
   const engines: ReplicaEngine[] = [];
   const another = (): ReplicaEngine => {
-    const engine = new ReplicaEngine({ config });
+    const engine = new ReplicaEngine({ config, ...options });
     engines.push(engine);
     return engine;
   };
@@ -27,6 +28,7 @@ export function engineFixture(config: object): EngineFixture {
     await Promise.all(engines.map((one) => one.close()));
   });
   return {
+    config,
     engine,
     another,
     init: async () => {

@@ -1,8 +1,11 @@
 import { expect, it, onTestFinished } from 'vitest';
+import { liveShardMap, planMoves } from '../../src/cluster/index.ts';
 import { shardFor } from '../../src/core/index.ts';
 import { ReplicaEngine } from '../../src/import/index.ts';
 import { freshDatabases } from '../support/database.ts';
+import { movableCluster } from '../support/movable-cluster.ts';
 import { waitFor } from '../support/wait-for.ts';
+import { engineFixture } from './engine-fixture.ts';
 import { mariadbOfFile } from './fixture.ts';
 import { shardedConfig } from './sharded-config.ts';
 
@@ -72,4 +75,43 @@ it('spreads rows over the shards of two servers by a key, moves them with it, an
     `insert into shard0001.orders (tenant, total) values ('x', 1) returning (id >> 10) & 0 as zero, id > 1000000000 as big`,
   );
   expect(rows[0]).toMatchObject({ big: true });
+});
+
+it('goes by the live map, and holds its shards where they are until it is dropped', { timeout: 60_000 }, async () => {
+  const { a, b, control, setting } = await movableCluster();
+  const schema = `live_${process.pid}`;
+  await mariadb().query(`create database ${schema}`);
+  await mariadb().query(
+    `create table orders (id int auto_increment primary key, tenant varchar(20) not null);
+     insert into orders (tenant) select concat('t', seq % 40) from seq_1_to_100`,
+    [],
+    schema,
+  );
+  const map = await liveShardMap(setting);
+  onTestFinished(() => map.close());
+  const servers = { a: a.connection, b: b.connection, control: control.connection };
+  const shop = {
+    type: 'mysql',
+    db_conn: mariadb().connection,
+    schema_mappings: { [schema]: 'reference' },
+    shard_by: { orders: 'tenant' },
+  };
+  const config = { servers, control: 'control', shards: 'live', import: { sources: { shop } } };
+  const { engine, init } = engineFixture(config, { shardMap: map });
+  await init();
+  const found = [];
+  for (const [database, shards] of [[a, [1, 2]] as const, [b, [3, 4]] as const]) {
+    for (const shard of shards) {
+      const { rows } = await database.query(`select tenant from shard000${shard}.orders`);
+      for (const { tenant } of rows) found.push(shardFor(tenant, { slots: 4, firstShard: 1 }) === shard);
+    }
+  }
+  expect(found).toEqual(Array(100).fill(true));
+  const problems = async (): Promise<string[]> =>
+    (await planMoves(setting, { shards: [3], to: 'a' }, { acceptStaleReads: true }))[0]!.problems.map(
+      ({ check }) => check,
+    );
+  expect(await problems()).toContain('import');
+  await engine.dropSource('shop');
+  expect(await problems()).not.toContain('import');
 });

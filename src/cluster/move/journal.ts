@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
-import { SQLSTATE, sqlStateOf } from '../../internal/sqlstate.ts';
-import { MoveBusyError } from './errors.ts';
+import { SQLSTATE, SV, sqlStateOf } from '../../internal/sqlstate.ts';
+import { MoveBusyError, MovePreflightError } from './errors.ts';
+import { importProblems } from './preflight-import.ts';
 import type { MoveState, MoveStep } from './steps.ts';
 
 /** Something left out of the skeleton, to be built when the rows are there. */
@@ -63,19 +64,41 @@ export class MoveJournal {
     this.#client = client;
   }
 
-  /** Begins a move. @throws MoveBusyError when one of this shard is not over */
+  /**
+   * Begins a move.
+   * @throws MoveBusyError when one of this shard is not over, MovePreflightError when an import writes into it
+   */
   async open(shardId: number, source: string, target: string, author: string): Promise<MoveRow> {
     try {
-      const { rows } = await this.#client.query(
-        `insert into hypervault.moves (shard, source, target, author) values ($1, $2, $3, $4) returning ${COLUMNS}`,
+      await this.#client.query('begin isolation level read committed');
+      const { rows } = await this.#client.query<{ id: string }>(
+        'select hypervault.move_begin($1, $2, $3, $4)::text as id',
         [shardId, source, target, author],
       );
-      return moveOf(rows[0]);
+      await this.#client.query('commit');
+      return await this.read(BigInt(rows[0]!.id));
     } catch (cause) {
+      await this.#client.query('rollback').catch(() => {});
+      if (sqlStateOf(cause) === SV.shardHeld) {
+        const { sources } = JSON.parse((cause as { detail: string }).detail) as { sources: string[] };
+        throw new MovePreflightError(shardId, importProblems(shardId, sources));
+      }
       if (sqlStateOf(cause) !== SQLSTATE.uniqueViolation) throw cause;
       const there = (await this.list({ open: true })).find((move) => move.shardId === shardId);
       throw new MoveBusyError(shardId, busyMessage(shardId, there), { cause });
     }
+  }
+
+  /** The sources of imports that hold the shard where it is. */
+  async holdersOf(shardId: number): Promise<string[]> {
+    const { rows: known } = await this.#client.query<{ there: boolean }>(
+      `select to_regprocedure('hypervault.import_holders(integer)') is not null as there`,
+    );
+    if (!known[0]!.there) return [];
+    const { rows } = await this.#client.query<{ source: string }>('select hypervault.import_holders($1) as source', [
+      shardId,
+    ]);
+    return rows.map(({ source }) => source);
   }
 
   /** Moves, newest first; `open` leaves out those that are over. */

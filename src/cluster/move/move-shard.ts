@@ -178,8 +178,9 @@ async function lastRowsArrived(moving: Moving, { from, to, link }: Passage): Pro
 }
 
 async function check(moving: Moving, resumed: boolean): Promise<void> {
-  const { shardId, schema, source, target, options } = moving;
-  const problems = await preflight({ shardId, schema, source, target, options, resumed });
+  const { shardId, schema, source, target, options, journal } = moving;
+  const holders = await journal.holdersOf(shardId);
+  const problems = await preflight({ shardId, schema, source, target, options, resumed, holders });
   if (problems.length > 0) throw new MovePreflightError(shardId, problems);
 }
 

@@ -89,7 +89,9 @@ export async function planMoves(
         const source = sourceOf(serverOf(map, shardId), to, shardId);
         const party = await mover.party(sessions, source);
         const schema = schemaName(await prefixOf(party), shardId);
-        const problems = await preflight({ shardId, schema, source: party, target, options: resolved, resumed: false });
+        const holders = await mover.journal.holdersOf(shardId);
+        const order = { shardId, schema, source: party, target, options: resolved, resumed: false, holders };
+        const problems = await preflight(order);
         plans.push({ shardId, source, target: to, problems });
       }
       return plans;

@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import type { ResolvedMoveOptions } from './options.ts';
 import type { Party } from './parties.ts';
+import { importProblems } from './preflight-import.ts';
 import { serverProblems } from './preflight-servers.ts';
 import { shardProblems } from './preflight-shard.ts';
 import { surveyMoveServer, surveyMoveShard } from './preflight-survey.ts';
@@ -20,6 +21,8 @@ export interface PreflightOrder {
   readonly options: ResolvedMoveOptions;
   /** The target schema was made by this very move, before it was interrupted. */
   readonly resumed: boolean;
+  /** Sources of imports that write into the shard. */
+  readonly holders: readonly string[];
 }
 
 /** Everything that stands against a move, found without changing anything. Empty when nothing does. */
@@ -28,7 +31,11 @@ export async function preflight(order: PreflightOrder): Promise<PreflightProblem
   const [from, to] = await Promise.all([surveyMoveServer(source, schema), surveyMoveServer(target, schema)]);
   const shard = await surveyMoveShard(source.client, schema);
   const missingRoles = await rolesMissing(target.client, shard.roles);
-  return [...serverProblems(order, from, to), ...shardProblems(order, from, shard, missingRoles)];
+  return [
+    ...importProblems(order.shardId, order.holders),
+    ...serverProblems(order, from, to),
+    ...shardProblems(order, from, shard, missingRoles),
+  ];
 }
 
 async function rolesMissing(client: Client, roles: readonly string[]): Promise<string[]> {

@@ -10,7 +10,11 @@ export interface OwnObjects {
 
 const ON_CONTROL: OwnObjects = {
   tables: ['import_lost_view', 'import_log', 'import_statement', 'import_error', 'import_table', 'import_source'],
-  functions: ['import_add_source(text, text, jsonb, jsonb)'],
+  functions: [
+    'import_add_source(text, text, jsonb, jsonb)',
+    'import_hold_shards(bigint, integer[])',
+    'import_holders(integer)',
+  ],
 };
 
 const ON_SERVERS: OwnObjects = {

@@ -240,6 +240,13 @@ export async function replaceOrigin(client: Queryable, source: SourceRow, origin
   return rowCount === 1;
 }
 
+/** Lets the shards be moved again that were held for a source; for one that is deleted that is so of itself. */
+export async function letShardsGo(client: Queryable, source: SourceRow): Promise<void> {
+  await client.query('update hypervault.import_source set held_shards = null where source_id = $1', [
+    source.id.toString(),
+  ]);
+}
+
 export async function deleteSource(client: Queryable, source: SourceRow): Promise<void> {
   await client.query('delete from hypervault.import_source where source_id = $1', [source.id.toString()]);
 }

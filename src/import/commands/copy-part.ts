@@ -8,6 +8,7 @@ import { messageOf } from '../workers/message-of.ts';
 import { settleStructures } from '../workers/settle-structures.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
 import { type CopyResult, type CopySourceOptions, SourceCopy } from './copy-source.ts';
+import { holdShards } from './hold-shards.ts';
 import { stopReplica } from './stop-replica.ts';
 import { surveyToCopy } from './survey-to-copy.ts';
 
@@ -89,6 +90,7 @@ async function copyPart(
   const lock = await lockSource(context.servers, before, { waitMs: 5_000, signal: options.signal });
   return underLock(lock, options.signal, async (signal) => {
     try {
+      await holdShards(context, config, before);
       if (before.status !== 'syncing') await settleStructures(context, config, before);
       const whole = await surveyToCopy(context, config, { schemas, isWanted, signal });
       const survey = {

@@ -1,12 +1,13 @@
 import { lockSource } from '../catalogue/lock.ts';
 import { forgetSource } from '../catalogue/position-rows.ts';
-import { getSource, setStatus } from '../catalogue/source-rows.ts';
+import { getSource, letShardsGo, setStatus } from '../catalogue/source-rows.ts';
 import { deleteTable, listTables } from '../catalogue/table-rows.ts';
 import { PreflightError, ReplicaStateError } from '../errors.ts';
 import { serversOf } from '../workers/load-tables.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
 import { SourceCopy } from './copy-source.ts';
 import { type DetachResult, standAlone } from './detach-replica.ts';
+import { holdShards } from './hold-shards.ts';
 import { stopReplica } from './stop-replica.ts';
 import { surveySource } from './survey.ts';
 
@@ -34,6 +35,7 @@ export async function copySchema(
     const reader = await context.openSource(config);
     const survey = await surveySource(context, config, reader).finally(() => reader.close());
     if (survey.problems.some(({ level }) => level === 'error')) throw new PreflightError(name, survey.problems);
+    await holdShards(context, config, source);
     const copy = new SourceCopy(context, config, source, { resume: false, structureOnly: true, signal });
     await copy.run(() => context.openSource(config), survey, { isPart: false });
     const tables = await context.control((client) => listTables(client, source));
@@ -47,6 +49,7 @@ export async function copySchema(
     await context.control(async (client) => {
       for (const table of tables) await deleteTable(client, table.id);
       await setStatus(client, source, 'ready');
+      await letShardsGo(client, source);
     });
     return { ...result, tables: tables.length };
   } finally {

@@ -13,6 +13,7 @@ import { routerOf, serversOf } from '../workers/load-tables.ts';
 import { forgetOnSource } from './add-source.ts';
 import { catchUp } from './catch-up.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
+import { holdShards } from './hold-shards.ts';
 import { stopReplica } from './stop-replica.ts';
 
 export interface DetachOptions {
@@ -48,6 +49,7 @@ export async function detachReplica(
     if (!['initialised', 'synced', 'stopped', 'running'].includes(source.status)) {
       throw new ReplicaStateError(`the source ${name} is ${source.status} and cannot be detached`);
     }
+    await holdShards(context, config, source);
     await context.control((client) => setFlags(client, source, { stopRequested: false, paused: false }));
     // Cut off behind its last change, the source is no longer known to the servers: what is left is done again
     if (await isKnown(context, config, source)) await catchUp(context, config, source, { signal, timeoutMs });

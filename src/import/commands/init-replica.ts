@@ -7,6 +7,7 @@ import { messageOf } from '../workers/message-of.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
 import { type CopyResult, type CopySourceOptions, SourceCopy } from './copy-source.ts';
 import { grantSchemas } from './grants.ts';
+import { holdShards } from './hold-shards.ts';
 import { stopReplica } from './stop-replica.ts';
 import { surveyToCopy } from './survey-to-copy.ts';
 
@@ -38,6 +39,7 @@ export async function initReplica(
     });
     for (const { table, message } of options.logWarnings === false ? [] : survey.problems)
       context.log.warn(`${name}: ${table === null ? '' : `${table}: `}${message}`);
+    await holdShards(context, config, before);
     const resume = (options.resume ?? true) && (before.status === 'initialising' || before.status === 'error');
     await context.control(async (client) => {
       await setStatus(client, before, 'initialising');

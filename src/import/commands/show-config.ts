@@ -1,16 +1,14 @@
 import type { EngineContext } from './context.ts';
 
 /** The configuration as it is understood, with every default; passwords and keys are hidden. */
-export function showConfig({ config }: EngineContext): Record<string, unknown> {
+export function showConfig({ config, places }: EngineContext): Record<string, unknown> {
   const { topology, sources, fillfactors, ...rest } = config;
   return hidden({
     ...rest,
     control: topology.control,
     servers: Object.fromEntries(topology.servers),
     shards:
-      topology.shards === null
-        ? null
-        : Object.fromEntries(topology.shards.map.servers.map(({ name, ranges }) => [name, ranges])),
+      places.map === null ? null : Object.fromEntries(places.map.servers.map(({ name, ranges }) => [name, ranges])),
     fillfactors: Object.fromEntries(fillfactors),
     sources: Object.fromEntries(sources),
   }) as Record<string, unknown>;

@@ -17,6 +17,7 @@ import { replayFromLog } from '../workers/replay-from-log.ts';
 import { type ReplicaObserver, type ReplicaParts, replicateDirectly, runReplica } from '../workers/replica.ts';
 import { together } from '../workers/together.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
+import { holdShards } from './hold-shards.ts';
 
 export interface StartOptions extends ReplicaObserver {
   readonly signal?: AbortSignal | undefined;
@@ -67,6 +68,7 @@ async function runWorkers(
   const lock = await lockSource(context.servers, source, { workers, signal: options.signal });
   try {
     await underLock(lock, options.signal, async (signal) => {
+      await holdShards(context, config, source);
       await context.control(async (client) => {
         if (source.status !== 'running') await setFlags(client, source, { stopRequested: false, paused: false });
         await setStatus(client, source, 'running');

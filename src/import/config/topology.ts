@@ -1,6 +1,5 @@
-import type { ResolvedConfiguration } from '../../config/index.ts';
+import type { FixedSettings, ResolvedConfiguration } from '../../config/index.ts';
 import { type RoutingSettings, type ShardMap, shardMapOf } from '../../core/index.ts';
-import { ConfigurationError } from '../../errors.ts';
 import { CONNECTION_SETTING_KEYS, type ConnectionSettings } from '../../internal/endpoint/settings.ts';
 import { assertKnownKeys } from '../../internal/known-keys.ts';
 import type { RawSection } from './raw.ts';
@@ -11,7 +10,24 @@ export interface Topology {
   /** Name of the server whose database holds the catalogue. */
   readonly control: string;
   /** `null` when the configuration knows of no shards. */
-  readonly shards: { readonly map: ShardMap; readonly routing: RoutingSettings; readonly prefix: string } | null;
+  readonly shards: PlacedShards | LiveShards | null;
+}
+
+/** Which server holds which shard, and how keys find theirs. */
+export interface PlacedShards {
+  readonly kind: 'named';
+  readonly map: ShardMap;
+  readonly routing: RoutingSettings;
+  readonly prefix: string;
+}
+
+/** The map in the control database says it (`shards: live`). */
+export interface LiveShards {
+  readonly kind: 'live';
+  /** What the configuration says of things fixed at install. */
+  readonly fixed: FixedSettings;
+  /** Where the configuration says so. */
+  readonly where: string;
 }
 
 /** The name that the only server of a pg_chameleon file has. */
@@ -41,14 +57,11 @@ const CONTROL = 'control';
 
 function shardsOf({ connections, fixed, locate }: ResolvedConfiguration): Topology['shards'] {
   if (connections === undefined) return null;
-  if (connections === 'live') {
-    throw new ConfigurationError(
-      `${locate(['shards'])}: an import needs named ranges: shards must not move while rows arrive`,
-    );
-  }
+  if (connections === 'live') return { kind: 'live', fixed, where: locate(['shards']) };
   const map = shardMapOf(connections);
   const all = map.shards;
   return {
+    kind: 'named',
     map,
     routing: { slots: fixed.slots ?? all.length, firstShard: fixed.firstShard ?? all[0] ?? 1 },
     prefix: fixed.schemaPrefix ?? 'shard',

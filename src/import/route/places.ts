@@ -2,7 +2,7 @@ import { shardFor } from '../../core/index.ts';
 import { ConfigurationError } from '../../errors.ts';
 import type { StoredRouting } from '../catalogue/table-rows.ts';
 import type { RouteBy } from '../config/routing-config.ts';
-import type { Topology } from '../config/topology.ts';
+import type { PlacedShards } from '../config/topology.ts';
 import type { Destination, Router } from './router.ts';
 
 /** How many routing keys' destinations are remembered: hashing one costs more than all the rest of routing. */
@@ -10,11 +10,29 @@ const REMEMBERED_KEYS = 65_536;
 
 /** All the places of a topology, one object each, and the routers that lead to them. */
 export class Places {
-  readonly #topology: Topology;
+  #shards: PlacedShards | null;
+  readonly #reread: (() => Promise<PlacedShards>) | null;
   readonly #known = new Map<string, Destination>();
 
-  constructor(topology: Topology) {
-    this.#topology = topology;
+  /** @param reread - reads the newest map, where it can change */
+  constructor(shards: PlacedShards | null, reread: (() => Promise<PlacedShards>) | null = null) {
+    this.#shards = shards;
+    this.#reread = reread;
+  }
+
+  /** Whether the map can change. */
+  get isLive(): boolean {
+    return this.#reread !== null;
+  }
+
+  /** Takes the newest map. Routers made before go by the old one. */
+  async refresh(): Promise<void> {
+    if (this.#reread !== null) this.#shards = await this.#reread();
+  }
+
+  /** The map as it is known, `null` without shards. */
+  get map(): PlacedShards['map'] | null {
+    return this.#shards?.map ?? null;
   }
 
   /** A plain schema on a server. */
@@ -24,19 +42,20 @@ export class Places {
 
   /** A shard's schema, on the server that holds it. */
   shard(shard: number): Destination {
-    const { map, prefix } = this.#shards();
+    const { map, prefix } = this.#placed();
     return this.#place(map.serverOf(shard).name, `${prefix}${String(shard).padStart(4, '0')}`, shard);
   }
 
   /** The shards that keys can lead to, ascending. */
   allShards(): Destination[] {
-    const { routing } = this.#shards();
+    const { routing } = this.#placed();
     return Array.from({ length: routing.slots }, (_, slot) => this.shard(routing.firstShard + slot));
   }
 
-  /** Every server that holds shards. */
+  /** Every server that holds shards; of a map that can change those that keys can lead to, for these stay where they are. */
   shardServers(): string[] {
-    return this.#shards().map.servers.map(({ name }) => name);
+    if (this.isLive) return [...new Set(this.allShards().map(({ server }) => server))];
+    return this.#placed().map.servers.map(({ name }) => name);
   }
 
   /**
@@ -61,7 +80,7 @@ export class Places {
   }
 
   #route(by: RouteBy | null): (values: readonly (string | null)[]) => Destination {
-    const { routing } = this.#shards();
+    const { routing } = this.#placed();
     const remembered = new Map<string, Destination>();
     const find = (key: string): Destination => {
       let destination = remembered.get(key);
@@ -80,9 +99,9 @@ export class Places {
     };
   }
 
-  #shards(): NonNullable<Topology['shards']> {
-    if (this.#topology.shards === null) throw new ConfigurationError('the configuration names no shards');
-    return this.#topology.shards;
+  #placed(): PlacedShards {
+    if (this.#shards === null) throw new ConfigurationError('the configuration names no shards');
+    return this.#shards;
   }
 
   #place(server: string, schema: string, shard: number | null): Destination {

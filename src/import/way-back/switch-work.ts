@@ -7,6 +7,7 @@ import type { Servers } from '../catalogue/servers.ts';
 import { getSource, type SourceRow, setFlags, setStatus } from '../catalogue/source-rows.ts';
 import { listTables, type TableRow } from '../catalogue/table-rows.ts';
 import { type EngineContext, sourceConfig } from '../commands/context.ts';
+import { holdShards } from '../commands/hold-shards.ts';
 import { stopReplica } from '../commands/stop-replica.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { setSequences } from '../ddl/sequences.ts';
@@ -64,6 +65,7 @@ export async function withStopped<Result>(
   const lock = await lockSource(context.servers, known, { waitMs: 5_000, signal });
   using both = linkSignals([signal, lock.lost]);
   try {
+    await holdShards(context, config, known);
     const source = await context.control(async (client) => {
       await setFlags(client, known, { stopRequested: false, paused: false });
       return getSource(client, name);
