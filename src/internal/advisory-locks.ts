@@ -13,6 +13,7 @@
  * | `moverSessions` | shard | shared by each further session of a mover; exclusive, for a moment, by the next mover |
  * | `writers` | shard | the gate of a shard on the move: shared by who writes, exclusive by who shuts or opens it |
  * | `placing` | 0 | in the control database: whoever begins a move or an import, while it looks for the other |
+ * | `slot` | hash of its name | where an import has a slot and a publication: whoever makes or drops them |
  */
 export const ADVISORY_LOCK_CLASS = {
   install: 0x48560001,
@@ -24,4 +25,5 @@ export const ADVISORY_LOCK_CLASS = {
   writers: 0x48560007,
   moverSessions: 0x48560008,
   placing: 0x48560009,
+  slot: 0x4856000a,
 } as const;

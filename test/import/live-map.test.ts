@@ -260,8 +260,7 @@ it('is one command on the command line, which writes nothing into the file befor
     exitCode: 0,
     stdout: expect.stringMatching(/^equal: 121 rows of 3 tables/),
   });
-  const move = ['move', '1-2', '--to', 'b', '--accept-stale-reads', '--config', file];
-  const refused = await hypervault(move, {});
+  const refused = await hypervault(['move', '1-2', '--to', 'b', '--accept-stale-reads'], { environment });
   expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/import of source writes into shard 1/) });
   expect(await hypervault(['import', 'drop-source', '--yes'], { environment })).toMatchObject({ exitCode: 0 });
 });

@@ -19,15 +19,16 @@ it('names the remedy for a catalogue that is missing, old, new or broken', async
   expect(await refusal()).toEqual(told(/not installed on pg_conn; run create-replica-schema/));
 
   await engine.createReplicaSchema();
-  await target.query(`alter table hypervault.import_source drop column direction, drop column copy_from;
+  await target.query(`alter table hypervault.import_source drop column direction, drop column copy_from,
+      drop column held_shards;
     alter table hypervault.import_log drop column prepared;
-    delete from hypervault.ledger where module = 'import' and scope = 'control' and name ~ '^00[23]-'`);
+    delete from hypervault.ledger where module = 'import' and scope = 'control' and name ~ '^00[2-5]-'`);
   expect(await refusal()).toBeInstanceOf(SchemaError);
   expect(await refusal()).toEqual(
     told(/made by an earlier version: it lacks sql\/import\/control\/002-direction.sql; run upgrade-replica-schema/),
   );
   const { applied } = await engine.upgradeReplicaSchema();
-  expect(applied).toHaveLength(2);
+  expect(applied).toHaveLength(4);
   expect(await engine.showStatus()).toEqual([]);
 
   await target.query('drop function hypervault.import_add_source(text, text, jsonb, jsonb)');

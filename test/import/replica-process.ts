@@ -7,6 +7,8 @@ export interface ReplicaProcess {
   readonly lines: readonly string[];
   /** SIGKILL, and waits for its end. */
   kill(): Promise<void>;
+  /** Sends it a signal. */
+  signal(signal: NodeJS.Signals): void;
   /** Throws when it has ended by itself with a failure. */
   expectAlive(): void;
   /** Waits for its end; throws when it failed. */
@@ -44,6 +46,7 @@ export function startReplicaProcess(
   return {
     lines,
     kill,
+    signal: (signal) => void child.kill(signal),
     expectAlive: () => {
       if (failed !== null && failed !== 0) throw new Error(`the program ended with ${failed}:\n${errors}`);
     },

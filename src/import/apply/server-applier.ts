@@ -36,7 +36,7 @@ export interface ServerApplierOptions {
   /** Waits for the server's disk at each commit; off, a crash of the server only sets it back to an earlier position. */
   readonly synchronous: boolean;
   /** Makes a session fit for what it writes, before anything else. */
-  readonly prepare?: ((client: Client) => Promise<void>) | undefined;
+  readonly prepare?: ((client: Client, signal: AbortSignal | undefined) => Promise<void>) | undefined;
 }
 
 /**
@@ -70,7 +70,7 @@ export class ServerApplier {
     const { servers, source, synchronous, prepare } = this.#options;
     const client = await servers.connect(this.server, { signal });
     try {
-      await prepare?.(client);
+      await prepare?.(client, signal);
       // A batch touches few of a table's rows: reading all of it, to which statistics of a temporary table would
       // mislead the planner, is never right
       await client.query(

@@ -3,14 +3,23 @@ import { ADVISORY_LOCK_CLASS } from '../../internal/advisory-locks.ts';
 import { endClient } from '../../internal/client-guard.ts';
 import { linkSignals } from '../../internal/link-signals.ts';
 import { sleep } from '../../internal/sleep.ts';
+import { isConnectionLoss } from '../../internal/sqlstate.ts';
 import { LockLostError, ReplicaStateError } from '../errors.ts';
 import type { Servers } from './servers.ts';
-import type { SourceRow } from './source-rows.ts';
+import { getSource, type SourceRow } from './source-rows.ts';
 
 /** The right to work on a source. It ends with its session, so a killed process holds nothing back. */
 export interface SourceLock {
   /** Fires when the session was lost, and with it the right; its reason is a LockLostError. */
   readonly lost: AbortSignal;
+  /** The source as it is now that the right is had: what was read before may be overtaken by whoever had it until now. */
+  readonly source: SourceRow;
+  /**
+   * Works on the control database in the session that has the right. For what decides where rows live: once the right is
+   * lost it fails, whether this process has noticed or not, and cannot undo what the next one has done.
+   * @throws LockLostError
+   */
+  under<Result>(work: (client: Client) => Promise<Result>): Promise<Result>;
   release(): Promise<void>;
 }
 
@@ -41,6 +50,7 @@ export async function lockSource(
 ): Promise<SourceLock> {
   const client = await servers.connect(servers.control, { signal });
   const deadline = Date.now() + waitMs;
+  let now: SourceRow;
   try {
     while (!(await tryLock(client, source, workers))) {
       if (Date.now() >= deadline) {
@@ -50,6 +60,9 @@ export async function lockSource(
       }
       await sleep(100, { signal, what: `waiting for the source ${source.name}` });
     }
+    now = await getSource(client, source.name);
+    if (now.id !== source.id)
+      throw new ReplicaStateError(`the source ${source.name} was registered anew; run it again`);
   } catch (error) {
     await endClient(client);
     throw error;
@@ -61,6 +74,14 @@ export async function lockSource(
   });
   return {
     lost: lost.signal,
+    source: now,
+    under: async (work) => {
+      try {
+        return await work(client);
+      } catch (error) {
+        throw lost.signal.aborted || isConnectionLoss(error) ? new LockLostError(source.name) : error;
+      }
+    },
     release: async () => {
       released = true;
       await endClient(client);

@@ -13,8 +13,8 @@ export type SourceStatus =
   | 'running'
   | 'error';
 
-/** Which way rows flow: from the source, to it after the switch, or on the way from one to the other. */
-export type Direction = 'forward' | 'switching' | 'reverse' | 'returning';
+/** Which way rows flow: from the source, to it after the switch, on the way from one to the other, or for the last time. */
+export type Direction = 'forward' | 'switching' | 'reverse' | 'returning' | 'finishing';
 
 /** A source as the catalogue knows it. */
 export interface SourceRow {
@@ -141,11 +141,19 @@ export async function setDirection(client: Queryable, source: SourceRow, directi
   ]);
 }
 
+/** What ends each direction but the first. */
+const NEXT = {
+  switching: 'switch or back first, or finish',
+  reverse: 'back first, or finish',
+  returning: 'back first, or finish',
+  finishing: 'finish again, it was cut off',
+} as const;
+
 /** @throws ReplicaStateError when the rows of a source live in the shards already */
 export function refuseSwitched({ name, direction }: SourceRow): void {
   if (direction === 'forward') return;
   throw new ReplicaStateError(
-    `the source ${name} is ${direction === 'reverse' ? 'switched' : direction}: run hypervault import ${direction === 'switching' ? 'switch or back' : 'back'} first, or finish`,
+    `the source ${name} is ${direction === 'reverse' ? 'switched' : direction}: run hypervault import ${NEXT[direction]}`,
   );
 }
 

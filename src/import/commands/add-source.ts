@@ -1,9 +1,11 @@
-import { isLocked } from '../catalogue/lock.ts';
+import { isLocked, lockSource, type SourceLock, underLock } from '../catalogue/lock.ts';
 import { forgetSource } from '../catalogue/position-rows.ts';
 import { deleteSource, getSource, insertSource, setFlags, setStatus } from '../catalogue/source-rows.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { restoreKeys } from '../ddl/kept-keys.ts';
 import { ReplicaStateError } from '../errors.ts';
+import { dropSlotAndPublication } from '../postgres/publication.ts';
+import { backSlot } from '../way-back/back-names.ts';
 import { serversOf } from '../workers/load-tables.ts';
 import { messageOf } from '../workers/message-of.ts';
 import { type EngineContext, sourceConfig } from './context.ts';
@@ -32,10 +34,16 @@ export function targetOf(context: EngineContext, config: SourceConfig): object {
 
 /** Takes a source out of the catalogue; what was replicated stays. */
 export async function dropSource(context: EngineContext, name: string): Promise<void> {
-  const source = await context.control((client) => getSource(client, name));
-  if (await context.control((client) => isLocked(client, source))) {
-    throw new ReplicaStateError(`the source ${name} is ${source.status}; stop it first`);
+  const known = await context.control((client) => getSource(client, name));
+  if (await context.control((client) => isLocked(client, known))) {
+    throw new ReplicaStateError(`the source ${name} is ${known.status}; stop it first`);
   }
+  const lock = await lockSource(context.servers, known);
+  await underLock(lock, undefined, () => dropLocked(context, lock));
+}
+
+async function dropLocked(context: EngineContext, { source, under }: SourceLock): Promise<void> {
+  const { name } = source;
   const config = context.config.sources.get(name);
   const servers = config === undefined ? context.servers.names : serversOf(context, config);
   for (const server of servers) {
@@ -45,7 +53,12 @@ export async function dropSource(context: EngineContext, name: string): Promise<
   }
   for (const server of servers) await context.servers.with(server, (client) => forgetSource(client, source.key));
   if (config !== undefined) await forgetOnSource(context, config);
-  await context.control((client) => deleteSource(client, source));
+  // Of one that was switched every server keeps its log for the way back
+  if (config?.kind === 'pgsql' && source.direction !== 'forward') {
+    for (const server of servers)
+      await context.servers.with(server, (client) => dropSlotAndPublication(client, backSlot(config)));
+  }
+  await under((client) => deleteSource(client, source));
 }
 
 /** Takes away what was made on the source: a slot that is left there keeps its log for ever. */

@@ -1,5 +1,5 @@
 import { forgetSource } from '../catalogue/position-rows.ts';
-import { deleteSource, setDirection } from '../catalogue/source-rows.ts';
+import { deleteSource, refuseSwitched } from '../catalogue/source-rows.ts';
 import { dropForeignKeys } from '../ddl/foreign-keys.ts';
 import { ReplicaStateError } from '../errors.ts';
 import { OLD_DATABASE } from '../way-back/back-names.ts';
@@ -12,10 +12,12 @@ import {
   resumeForward,
   type SwitchOptions,
   setStopped,
+  turn,
   withStopped,
 } from '../way-back/switch-work.ts';
 import { lockWrites, unlockWrites } from '../way-back/write-lock.ts';
 import { serversOf } from '../workers/load-tables.ts';
+import { forgetOnSource } from './add-source.ts';
 import type { EngineContext } from './context.ts';
 
 /**
@@ -30,20 +32,22 @@ export async function back(
 ): Promise<{ readonly lockedMs: number }> {
   return withStopped(context, name, options, async (work) => {
     const { config, source } = work;
+    if (source.direction === 'finishing') refuseSwitched(source);
     const old = oldDatabase(config);
     const startedAt = Date.now();
     try {
       await installOnSource(old);
       if (source.direction === 'reverse' || source.direction === 'returning') {
-        await context.control((client) => setDirection(client, source, 'returning'));
+        await turn(work, 'returning');
         await eachServer(work, lockWrites);
         if (options.force !== true) await bringBack(work);
         await eachServer(work, dropForeignKeys);
+        work.signal.throwIfAborted();
         await moveSequencesOn(work, old);
         // Nobody but us has written to the source up to here, so that nothing is skipped
         await resumeForward(work);
       } else await eachServer(work, dropForeignKeys);
-      await context.control((client) => setDirection(client, source, 'forward'));
+      await turn(work, 'forward');
       await old.with(OLD_DATABASE, (client) => unlockWrites(client, Object.keys(config.schemaMappings)));
       const lockedMs = Date.now() - startedAt;
       await closeWayBack(work, old);
@@ -65,19 +69,25 @@ export async function back(
 export async function finish(context: EngineContext, name: string, options: SwitchOptions = {}): Promise<void> {
   await withStopped(context, name, options, async (work) => {
     const { config, source } = work;
-    if (source.direction !== 'reverse') {
+    if (source.direction !== 'reverse' && source.direction !== 'finishing') {
       throw new ReplicaStateError(`the source ${name} is not switched; run switch first, or detach-replica`);
     }
     const old = oldDatabase(config);
     try {
-      if (options.force !== true) await bringBack(work);
+      // Cut off behind this, it has no way back to ask any more
+      if (source.direction === 'reverse') {
+        if (options.force !== true) await bringBack(work);
+        await turn(work, 'finishing');
+      }
       await closeWayBack(work, old);
     } finally {
       await old.close();
     }
+    // What a switch that was cut off at its end has left
+    await forgetOnSource(context, config);
     for (const server of serversOf(context, config)) {
       await context.servers.with(server, (client) => forgetSource(client, source.key));
     }
-    await context.control((client) => deleteSource(client, source));
+    await work.lock.under((client) => deleteSource(client, source));
   });
 }

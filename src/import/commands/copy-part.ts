@@ -1,6 +1,13 @@
 import { dependentsOf } from '../catalogue/dependents.ts';
 import { lockSource, underLock } from '../catalogue/lock.ts';
-import { getSource, refuseSwitched, type SourceStatus, setFlags, setStatus } from '../catalogue/source-rows.ts';
+import {
+  getSource,
+  refuseSwitched,
+  type SourceRow,
+  type SourceStatus,
+  setFlags,
+  setStatus,
+} from '../catalogue/source-rows.ts';
 import { listTables, type TableRow } from '../catalogue/table-rows.ts';
 import { ReplicaStateError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
@@ -82,13 +89,13 @@ async function copyPart(
 ): Promise<CopyResult> {
   const config = sourceConfig(context, name);
   await stopReplica(context, name, { signal: options.signal });
-  const before = await context.control((client) => getSource(client, name));
-  refuseSwitched(before);
-  if (before.status === 'ready' || before.status === 'initialising') {
-    throw new ReplicaStateError(`the source ${name} is ${before.status}; run init-replica first`);
-  }
-  const lock = await lockSource(context.servers, before, { waitMs: 5_000, signal: options.signal });
+  const known = await context.control((client) => getSource(client, name));
+  refuseUnfit(known);
+  const lock = await lockSource(context.servers, known, { waitMs: 5_000, signal: options.signal });
+  const before = lock.source;
   return underLock(lock, options.signal, async (signal) => {
+    // While we waited, somebody may have switched: the rows to be replaced would be the newer ones
+    refuseUnfit(before);
     try {
       await holdShards(context, config, before);
       if (before.status !== 'syncing') await settleStructures(context, config, before);
@@ -112,4 +119,10 @@ async function copyPart(
       throw error;
     }
   });
+}
+
+function refuseUnfit(source: SourceRow): void {
+  refuseSwitched(source);
+  if (source.status === 'ready' || source.status === 'initialising')
+    throw new ReplicaStateError(`the source ${source.name} is ${source.status}; run init-replica first`);
 }

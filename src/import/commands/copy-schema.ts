@@ -1,6 +1,6 @@
 import { lockSource } from '../catalogue/lock.ts';
 import { forgetSource } from '../catalogue/position-rows.ts';
-import { getSource, letShardsGo, setStatus } from '../catalogue/source-rows.ts';
+import { getSource, letShardsGo, refuseSwitched, setStatus } from '../catalogue/source-rows.ts';
 import { deleteTable, listTables } from '../catalogue/table-rows.ts';
 import { PreflightError, ReplicaStateError } from '../errors.ts';
 import { serversOf } from '../workers/load-tables.ts';
@@ -29,9 +29,11 @@ export async function copySchema(
     );
   }
   await stopReplica(context, name, { signal });
-  const source = await context.control((client) => getSource(client, name));
-  const lock = await lockSource(context.servers, source, { waitMs: 5_000, signal });
+  const known = await context.control((client) => getSource(client, name));
+  const lock = await lockSource(context.servers, known, { waitMs: 5_000, signal });
+  const { source } = lock;
   try {
+    refuseSwitched(source);
     const reader = await context.openSource(config);
     const survey = await surveySource(context, config, reader).finally(() => reader.close());
     if (survey.problems.some(({ level }) => level === 'error')) throw new PreflightError(name, survey.problems);

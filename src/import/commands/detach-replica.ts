@@ -42,10 +42,12 @@ export async function detachReplica(
   const config = sourceConfig(context, name);
   const { signal, timeoutMs = 600_000, force = false } = options;
   await stopReplica(context, name, { signal });
-  const source = await context.control((client) => getSource(client, name));
-  refuseSwitched(source);
-  const lock = await lockSource(context.servers, source, { waitMs: 5_000, signal });
+  const known = await context.control((client) => getSource(client, name));
+  refuseSwitched(known);
+  const lock = await lockSource(context.servers, known, { waitMs: 5_000, signal });
+  const { source } = lock;
   try {
+    refuseSwitched(source);
     if (!['initialised', 'synced', 'stopped', 'running'].includes(source.status)) {
       throw new ReplicaStateError(`the source ${name} is ${source.status} and cannot be detached`);
     }
@@ -79,7 +81,7 @@ export async function detachReplica(
     for (const server of serversOf(context, config))
       await context.servers.with(server, (client) => forgetSource(client, source.key));
     await forgetOnSource(context, config);
-    await context.control((client) => deleteSource(client, source));
+    await lock.under((client) => deleteSource(client, source));
     return result;
   } finally {
     await lock.release();

@@ -28,10 +28,13 @@ export async function initReplica(
 ): Promise<CopyResult> {
   const config = sourceConfig(context, name);
   await stopReplica(context, name, { signal: options.signal });
-  const before = await context.control((client) => getSource(client, name));
-  refuseSwitched(before);
-  const lock = await lockSource(context.servers, before, { waitMs: 5_000, signal: options.signal });
+  const known = await context.control((client) => getSource(client, name));
+  refuseSwitched(known);
+  const lock = await lockSource(context.servers, known, { waitMs: 5_000, signal: options.signal });
+  const before = lock.source;
   return underLock(lock, options.signal, async (signal) => {
+    // While we waited, somebody may have switched: the rows to be replaced would be the newer ones
+    refuseSwitched(before);
     const survey = await surveyToCopy(context, config, { signal }).catch(async (error: unknown) => {
       if (error instanceof PreflightError)
         await context.control((client) => setStatus(client, before, 'error', error.message));

@@ -60,12 +60,19 @@ async function runWorkers(
   session: (parts: ReplicaParts, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const config = sourceConfig(context, name);
-  const source = await context.control((client) => getSource(client, name));
-  refuseUnfit(source);
+  const known = await context.control((client) => getSource(client, name));
+  refuseUnfit(known);
+  const lock = await lockSource(context.servers, known, { workers, signal: options.signal });
+  const { source } = lock;
   // After the switch the same command brings changes the other way
   const worker = source.direction === 'reverse' ? replicateBack : session;
-  if (source.direction !== 'reverse') refuseSwitched(source);
-  const lock = await lockSource(context.servers, source, { workers, signal: options.signal });
+  // Whoever had the lock until now may have left it otherwise than it was
+  try {
+    refuseUnfit(source);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
   try {
     await underLock(lock, options.signal, async (signal) => {
       await holdShards(context, config, source);
@@ -103,7 +110,9 @@ async function runWorkers(
   }
 }
 
-function refuseUnfit({ name, status, reason }: SourceRow): void {
+function refuseUnfit(source: SourceRow): void {
+  const { name, status, reason, direction } = source;
+  if (direction !== 'reverse') refuseSwitched(source);
   if (STARTABLE.includes(status)) return;
   const remedy: Partial<Record<SourceStatus, string>> = {
     ready: 'run init-replica first',

@@ -1,5 +1,5 @@
 import { noteError } from '../catalogue/error-rows.ts';
-import { getSource, type SourceRow, setDirection } from '../catalogue/source-rows.ts';
+import { getSource, refuseSwitched, type SourceRow } from '../catalogue/source-rows.ts';
 import { listTables } from '../catalogue/table-rows.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import type { ForeignKeyResult } from '../ddl/foreign-keys.ts';
@@ -9,7 +9,7 @@ import { passStream } from '../verify/pass-stream.ts';
 import { OLD_DATABASE } from '../way-back/back-names.ts';
 import { oldDatabase } from '../way-back/old-database.ts';
 import { installOnSource, openWayBack, reviewWayBack } from '../way-back/open-way-back.ts';
-import { type SwitchOptions, type SwitchWork, setStopped, withStopped } from '../way-back/switch-work.ts';
+import { type SwitchOptions, type SwitchWork, setStopped, turn, withStopped } from '../way-back/switch-work.ts';
 import { lockWrites } from '../way-back/write-lock.ts';
 import { forgetOnSource } from './add-source.ts';
 import { catchUp } from './catch-up.ts';
@@ -57,19 +57,22 @@ export async function switchOver(
       await catchUp(context, config, source, work);
       const changed = await unspokenProblems(context, config, source, options);
       if (changed.length > 0) throw new PreflightError(name, changed, 'switched');
-      await context.control((client) => setDirection(client, source, 'switching'));
+      await turn(work, 'switching');
       const lockedAt = Date.now();
       const tables = rows.map((row) => row.source);
+      work.signal.throwIfAborted();
       await old.with(OLD_DATABASE, (client) => lockWrites(client, tables));
       await catchUp(context, config, source, work);
+      work.signal.throwIfAborted();
       const result = await standAlone(context, name, rows);
       for (const { table, name: key, reason } of result.foreignKeys.filter(({ made }) => !made)) {
         const message = `the foreign key ${key} was not made: ${reason}`;
         context.log.warn(`${name}: ${table}: ${message}`);
         await context.control((client) => noteError(client, source, { phase: 'switch', table, message }));
       }
+      work.signal.throwIfAborted();
       await openWayBack(work, old);
-      await context.control((client) => setDirection(client, source, 'reverse'));
+      await turn(work, 'reverse');
       const lockedMs = Date.now() - lockedAt;
       await setStopped(work);
       // What flows back is no news for the target: the slot begins anew when somebody goes back
@@ -112,6 +115,7 @@ async function unspokenProblems(
 
 async function refuseUnready({ context, source, config, aside }: SwitchWork, force: boolean): Promise<void> {
   const { name, status, direction } = source;
+  if (direction === 'finishing') refuseSwitched(source);
   if (direction === 'reverse' || direction === 'returning') {
     // What a run that was cut off has left
     if (direction === 'reverse') await forgetOnSource(context, config);

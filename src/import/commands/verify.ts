@@ -63,7 +63,7 @@ export async function verify(context: EngineContext, name: string, options: Veri
   }
   const source = await context.openSource(config);
   const sessions = new TargetSessions(context);
-  const leads = row.direction === 'reverse' ? 'target' : 'source';
+  const leads = row.direction === 'reverse' || row.direction === 'finishing' ? 'target' : 'source';
   const passed = (): Promise<void> =>
     leads === 'source' ? passStream(context, config, row, source, options) : passBack(context, config, row, options);
   const tables: VerifiedTable[] = [];

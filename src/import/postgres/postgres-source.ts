@@ -29,7 +29,7 @@ import { keyColumnSql } from './key-column/statements.ts';
 import { lsnPosition, parseLsn } from './lsn.ts';
 import { mapPostgresTable } from './map-table.ts';
 import { preflightPostgres } from './preflight.ts';
-import { dropSlotAndPublication, ensureSlot, publishTables, unpublishedTables } from './publication.ts';
+import { dropSlotAndPublication, ensureSlot, inTurn, publishTables, unpublishedTables } from './publication.ts';
 import { followChanges, type RelationHost } from './replication/follow-changes.ts';
 import { RelationFollower } from './replication/relation-follower.ts';
 import { flushedPlace, refuseGap } from './replication/slot-place.ts';
@@ -77,23 +77,21 @@ export class PostgresSource implements ImportSource {
 
   /** Replica identities, the publication, and last the slot: from its making on the log is kept for us. */
   prepare(tables: readonly RoutedTable[], { exact }: { readonly exact: boolean }): Promise<void> {
-    return this.#with(async (client) => {
+    const { slot, setsIdentity } = this.#options;
+    const prepareAlone = async (client: Client): Promise<void> => {
       await client.query(`set lock_timeout = '10s'`);
-      if (this.#options.setsIdentity) {
+      if (setsIdentity) {
         for (const table of tables) {
           const statement = identityStatement(table);
           if (statement !== null) await client.query(statement);
         }
       }
-      await publishTables(
-        client,
-        this.#options.slot,
-        tables.map(({ source }) => source),
-        { exact },
-      );
+      const published = tables.map(({ source }) => source);
+      await publishTables(client, slot, published, { exact });
       await client.query('set lock_timeout = 0');
-      await ensureSlot(client, this.#options.slot);
-    });
+      await ensureSlot(client, slot);
+    };
+    return this.#with((client) => inTurn(client, slot, () => prepareAlone(client)));
   }
 
   keyColumnSql(column: KeyColumn): readonly string[] {

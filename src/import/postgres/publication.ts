@@ -1,12 +1,33 @@
 import type { Client } from 'pg';
+import { ADVISORY_LOCK_CLASS } from '../../internal/advisory-locks.ts';
 import { quoteIdentifier, quoteLiteral } from '../../internal/quote.ts';
 import { qualify } from '../apply/table-sql.ts';
 import { qualifiedName, type SourceTable } from '../model/source-table.ts';
 import type { StatementHost } from '../stream/statement-host.ts';
 
+/** Tenths of a second that a walsender has to end by itself. */
+const TRIES_BEFORE_ENDING = 30;
+
 /** Names of what we make on a source: the replication slot and the publication have the same. */
 export function slotName(source: string): string {
   return `hypervault_${source.toLowerCase().replaceAll(/[^a-z0-9_]/g, '_')}`.slice(0, 63);
+}
+
+/**
+ * Makes or drops what we have on a server under a name, one session after the other: that of a process that was killed goes
+ * on with its statement – waiting for a table, or for the transactions that a new slot has to wait for – and what it is
+ * about to make looks to others as if it were there, or were not.
+ */
+export async function inTurn<Result>(client: Client, name: string, work: () => Promise<Result>): Promise<Result> {
+  const key = [ADVISORY_LOCK_CLASS.slot, name];
+  await client.query('set lock_timeout = 0');
+  await client.query('select pg_advisory_lock($1, hashtext($2))', key);
+  try {
+    return await work();
+  } finally {
+    // A session that is gone has let go
+    await client.query('select pg_advisory_unlock($1, hashtext($2))', key).catch(() => {});
+  }
 }
 
 /**
@@ -75,16 +96,27 @@ export async function ensureSlot(client: Client, name: string): Promise<void> {
   }
 }
 
-/** Takes away what we made on the source. Waits a little for a walsender that is just ending. */
-export async function dropSlotAndPublication(client: Client, name: string): Promise<void> {
+/**
+ * Takes away what we made on the source. Waits a little for a walsender that is just ending, then ends it: one that decodes
+ * a large transaction without a row for us does not look whether the process it works for is still there.
+ */
+export function dropSlotAndPublication(client: Client, name: string): Promise<void> {
+  return inTurn(client, name, () => drop(client, name));
+}
+
+async function drop(client: Client, name: string): Promise<void> {
+  const slot = quoteLiteral(name).trim();
   await client.query(
     `do $$
      begin
-       for _ in 1..50 loop
-         exit when not exists (select from pg_replication_slots where slot_name = ${quoteLiteral(name).trim()} and active);
+       for attempt in 1..100 loop
+         exit when not exists (select from pg_replication_slots where slot_name = ${slot} and active);
+         if attempt = ${TRIES_BEFORE_ENDING} then
+           perform pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = ${slot} and active;
+         end if;
          perform pg_sleep(0.1);
        end loop;
-       perform pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = ${quoteLiteral(name).trim()};
+       perform pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = ${slot};
      end;
      $$`,
   );

@@ -2,7 +2,7 @@ import type { Client } from 'pg';
 import { applySchema } from '../../internal/migrations.ts';
 import { qualify } from '../apply/table-sql.ts';
 import { OUR_SCHEMA } from '../catalogue/own-objects.ts';
-import { readPosition, setPosition } from '../catalogue/position-rows.ts';
+import { setPosition } from '../catalogue/position-rows.ts';
 import type { Servers } from '../catalogue/servers.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
 import type { TableRow } from '../catalogue/table-rows.ts';
@@ -12,7 +12,7 @@ import type { Problem } from '../errors.ts';
 import { narrowColumns } from '../mapping/narrow-columns.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import { lsnPosition, parseLsn } from '../postgres/lsn.ts';
-import { dropSlotAndPublication, ensureSlot, publishTables } from '../postgres/publication.ts';
+import { dropSlotAndPublication, ensureSlot, inTurn, publishTables } from '../postgres/publication.ts';
 import { serversOf } from '../workers/load-tables.ts';
 import { messageOf } from '../workers/message-of.ts';
 import { backKey, backSlot, OLD_DATABASE } from './back-names.ts';
@@ -71,7 +71,10 @@ export async function reviewWayBack({ context, config, rows }: WayBack, old: Ser
 }
 
 /** Publishes every server's tables and keeps their logs from now on. Nobody writes to them yet. */
-export async function openWayBack({ context, config, source, rows }: WayBack, old: Servers): Promise<void> {
+export async function openWayBack(
+  { context, config, source, rows, signal }: WayBack & { readonly signal: AbortSignal },
+  old: Servers,
+): Promise<void> {
   const slot = backSlot(config);
   for (const server of serversOf(context, config)) {
     const places = backPlaces(context, config, rows, server);
@@ -79,15 +82,16 @@ export async function openWayBack({ context, config, source, rows }: WayBack, ol
       for (const { schema, name, row } of places) {
         if (needsFullIdentity(row)) await client.query(`alter table ${qualify(schema, name)} replica identity full`);
       }
-      await publishTables(client, slot, places, { exact: true });
-      await ensureSlot(client, slot);
-      return confirmedPlace(client, slot);
+      return inTurn(client, slot, async () => {
+        await publishTables(client, slot, places, { exact: true });
+        await ensureSlot(client, slot);
+        return confirmedPlace(client, slot);
+      });
     });
     const key = backKey(source, server);
-    await old.with(OLD_DATABASE, async (client) => {
-      // A switch that was cut off here goes on where it was
-      if ((await readPosition(client, key)) === null) await setPosition(client, key, lsnPosition(start));
-    });
+    // Nothing has flowed back yet, so what stands there is of a switch that was cut off
+    signal.throwIfAborted();
+    await old.with(OLD_DATABASE, (client) => setPosition(client, key, lsnPosition(start)));
   }
 }
 

@@ -72,7 +72,8 @@ async function serverBack(
     source: { ...source, name, key },
     aside: new Set(),
     synchronous: true,
-    prepare: (client) => writeAsStream(client, key),
+    prepare: (client, until) =>
+      writeAsStream(client, key, { signal: until, onLong: (message) => context.log.warn(`${name}: ${message}`) }),
     onLostView: () => {},
     onFailures: () => Promise.resolve(),
   });

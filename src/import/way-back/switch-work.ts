@@ -1,10 +1,17 @@
 import type { Client } from 'pg';
 import { TimeoutError } from '../../errors.ts';
 import { linkSignals } from '../../internal/link-signals.ts';
-import { lockSource } from '../catalogue/lock.ts';
+import { lockSource, type SourceLock, underLock } from '../catalogue/lock.ts';
 import { setPosition } from '../catalogue/position-rows.ts';
 import type { Servers } from '../catalogue/servers.ts';
-import { getSource, type SourceRow, setFlags, setStatus } from '../catalogue/source-rows.ts';
+import {
+  type Direction,
+  getSource,
+  type SourceRow,
+  setDirection,
+  setFlags,
+  setStatus,
+} from '../catalogue/source-rows.ts';
 import { listTables, type TableRow } from '../catalogue/table-rows.ts';
 import { type EngineContext, sourceConfig } from '../commands/context.ts';
 import { holdShards } from '../commands/hold-shards.ts';
@@ -36,8 +43,10 @@ export interface SwitchWork {
   readonly rows: readonly TableRow[];
   /** Those that are not. */
   readonly aside: readonly TableRow[];
+  /** Fires when the command is stopped, and when the lock is lost. */
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
+  readonly lock: SourceLock;
 }
 
 /** A table's place on a server. */
@@ -63,20 +72,21 @@ export async function withStopped<Result>(
   await stopReplica(context, name, { signal });
   const known = await context.control((client) => getSource(client, name));
   const lock = await lockSource(context.servers, known, { waitMs: 5_000, signal });
-  using both = linkSignals([signal, lock.lost]);
-  try {
-    await holdShards(context, config, known);
-    const source = await context.control(async (client) => {
-      await setFlags(client, known, { stopRequested: false, paused: false });
-      return getSource(client, name);
-    });
+  const { source } = lock;
+  return underLock(lock, signal, async (until) => {
+    await holdShards(context, config, source);
+    await context.control((client) => setFlags(client, source, { stopRequested: false, paused: false }));
     const all = await context.control((client) => listTables(client, source));
     const rows = all.filter(({ state }) => state === 'followed');
     const aside = all.filter(({ state }) => state !== 'followed');
-    return await work({ context, config, source, rows, aside, signal: both.signal, timeoutMs });
-  } finally {
-    await lock.release();
-  }
+    return await work({ context, config, source, rows, aside, signal: until, timeoutMs, lock });
+  });
+}
+
+/** Says in the catalogue where rows live now. Nobody does who has lost the lock. */
+export function turn({ lock, source, signal }: SwitchWork, direction: Direction): Promise<void> {
+  signal.throwIfAborted();
+  return lock.under((client) => setDirection(client, source, direction));
 }
 
 export function setStopped({ context, source }: SwitchWork): Promise<void> {
