@@ -186,3 +186,23 @@ it('ends a finish that was cut off, and takes away what a switch has left', { ti
   expect(await f.rows('select from hypervault.import_source')).toEqual([]);
   expect(await f.source('select slot_name from pg_replication_slots where database = current_database()')).toEqual([]);
 });
+
+it('notices a column that was added and filled between the survey and the snapshot', { timeout: 60_000 }, async () => {
+  const f = await postgresFixture(server(), { extra: TABLES });
+  await f.engine.createReplicaSchema();
+  await f.engine.addSource('shop');
+  const holder = await onSource(f);
+  await holder.query('begin; select pg_current_xact_id()');
+  const copied = f.engine.initReplica('shop');
+  const look = await onSource(f);
+  await seen(look, MAKING_A_SLOT, 'the copy waiting for a transaction');
+  await look.query('alter table t add column late int; update t set late = id');
+  await holder.query('commit');
+  const { tables } = await copied;
+  expect(tables.filter(({ failure }) => failure !== null)).toEqual([
+    { table: 'public.t', rows: 0, failure: expect.stringMatching(/its column late was added; copy it anew/) },
+  ]);
+  await f.engine.syncTables('shop', 'disabled');
+  expect(await f.engine.verify('shop')).toMatchObject({ equal: true });
+  expect(await f.rows('select late from t where id = 7')).toEqual([{ late: 7 }]);
+});

@@ -82,8 +82,11 @@ export async function enableReplica(context: EngineContext, name: string): Promi
       `the source ${name} is ${source.status} in another process; there is nothing to enable`,
     );
   }
-  await context.control(async (client) => {
-    await setFlags(client, source, { stopRequested: false, paused: false });
-    await setStatus(client, source, 'stopped');
-  });
+  const lock = await lockSource(context.servers, source);
+  await underLock(lock, undefined, () =>
+    lock.under(async (client) => {
+      await setFlags(client, source, { stopRequested: false, paused: false });
+      await setStatus(client, source, 'stopped');
+    }),
+  );
 }

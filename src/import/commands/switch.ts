@@ -31,7 +31,7 @@ export interface SwitchResult {
  *
  * ```
  * forward ── switch ──▶ switching ──▶ reverse ── back ──▶ returning ──▶ forward
- *                           └── back ──▶ forward  └── finish ──▶ the source is forgotten
+ *                           └── back ──▶ forward  └── finish ──▶ finishing ──▶ the source is forgotten
  * ```
  *
  * Every step can be repeated: a run that was cut off is run again, or taken back. The last step of each way is the one

@@ -4,8 +4,11 @@ import { destroyClient } from '../../internal/client-guard.ts';
 import { quoteIdentifier } from '../../internal/quote.ts';
 import { columnList, qualify } from '../apply/table-sql.ts';
 import type { ChunkPlan } from '../catalogue/table-rows.ts';
+import { ImportError } from '../errors.ts';
+import { qualifiedName, type SourceTable } from '../model/source-table.ts';
 import type { MappedTable } from '../model/target-table.ts';
 import type { ChunkRange, ReadRequest, SnapshotReader } from '../source/snapshot.ts';
+import { readStructures, unloggedChange, unspokenChange } from './catalogue/structure-now.ts';
 import { explain } from './session.ts';
 
 const NEWLINE = 0x0a;
@@ -14,6 +17,8 @@ const WHOLE_TYPES = new Set(['smallint', 'integer', 'bigint']);
 /** Reads tables of a Postgres source as COPY lines, in one session. */
 export class TableReader implements SnapshotReader {
   readonly #client: Client;
+  /** Tables that the snapshot shows as they were surveyed. */
+  readonly #asSurveyed = new Set<number>();
 
   constructor(client: Client) {
     this.#client = client;
@@ -50,6 +55,7 @@ export class TableReader implements SnapshotReader {
 
   async read({ table, range, signal, onLines, drained }: ReadRequest): Promise<void> {
     const { source } = table;
+    await this.#assertAsSurveyed(source);
     const place = qualify(source.schema, source.name);
     const only = source.postgres?.partitioned === true ? '' : 'only ';
     const sql = `copy (select ${columnList(this.columnsOf(table))} from ${only}${place}${condition(range)}) to stdout`;
@@ -79,6 +85,25 @@ export class TableReader implements SnapshotReader {
     }
     if (refusal !== undefined) throw refusal.error;
     await drained();
+  }
+
+  /**
+   * Between the survey and the snapshot – which may wait for transactions for long – a column can be added and filled.
+   * The stream begins behind that and would never tell what older rows hold in it.
+   * @throws ImportError
+   */
+  async #assertAsSurveyed(table: SourceTable): Promise<void> {
+    const { oid } = table.postgres!;
+    if (this.#asSurveyed.has(oid)) return;
+    const now = (await readStructures(this.#client, [oid])).get(oid);
+    const change = unspokenChange(table, now) ?? unloggedChange(table, now);
+    if (change !== null) {
+      throw new ImportError(
+        'STRUCTURE_CHANGED',
+        `${qualifiedName(table)} was changed between the survey and the copy: ${change}; copy it anew`,
+      );
+    }
+    this.#asSurveyed.add(oid);
   }
 
   async #value(sql: string): Promise<string | null> {

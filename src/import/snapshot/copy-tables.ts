@@ -200,10 +200,12 @@ class Worker {
   }
 }
 
+const OF_A_TABLE = new Set<string>(['UNREPRESENTABLE_VALUE', 'WIDE_ROWS', 'STRUCTURE_CHANGED']);
+
 /** Whether an error is about one table's values or structure, and not about a connection or the whole run. */
 function isOfTheTable(error: unknown): boolean {
   if (isConnectionLoss(error)) return false;
-  if (error instanceof HypervaultError) return error.code === 'UNREPRESENTABLE_VALUE' || error.code === 'WIDE_ROWS';
+  if (error instanceof HypervaultError) return OF_A_TABLE.has(error.code);
   // 22: data, 23: integrity, 42: structure, 54: limits
   return /^(22|23|42|54)/.test(sqlStateOf(error) ?? '');
 }
