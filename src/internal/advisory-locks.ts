@@ -11,6 +11,7 @@
  * | `import` | source id | a replica worker |
  * | `move` | shard | in the control database: the one mover of a shard |
  * | `moverSessions` | shard | shared by each further session of a mover; exclusive, for a moment, by the next mover |
+ * | `references` | 0 | who makes or ends copies of reference tables: at their home, and on the server of each copy |
  * | `writers` | shard | the gate of a shard on the move: shared by who writes, exclusive by who shuts or opens it |
  * | `placing` | 0 | in the control database: whoever begins a move or an import, while it looks for the other |
  * | `slot` | hash of its name | where an import has a slot and a publication: whoever makes or drops them |
@@ -26,4 +27,5 @@ export const ADVISORY_LOCK_CLASS = {
   moverSessions: 0x48560008,
   placing: 0x48560009,
   slot: 0x4856000a,
+  references: 0x4856000b,
 } as const;

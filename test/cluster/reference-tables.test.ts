@@ -135,3 +135,20 @@ test('from the command line', async () => {
   ]);
   expect(await run('remove', 'b')).toMatchObject({ exitCode: 0, stderr: expect.stringMatching(/b keeps no copy/) });
 });
+
+test('several that make the copies at once take turns: each copy is made once, and whole', {
+  timeout: 60_000,
+}, async () => {
+  const { a, b, c, servers, directory } = await setting();
+  const [first, second] = await Promise.all([
+    syncReferences(servers, { home: 'a', directory }),
+    syncReferences(servers, { home: 'a', directory }),
+  ]);
+  const made = [first, second].map(({ copies }) => copies.map((copy) => copy.made));
+  expect(made.sort()).toEqual([
+    [false, false],
+    [true, true],
+  ]);
+  await a.query(`insert into reference.countries values ('it', 'Italia')`);
+  await waitFor(async () => (await count(b)) === 1 && (await count(c)) === 1);
+});

@@ -18,6 +18,7 @@ import {
   resolveReferenceOptions,
   type SyncReferencesOptions,
 } from './options.ts';
+import { takeTurns } from './turns.ts';
 
 /** Reference tables as they are now. */
 export interface ReferencesResult {
@@ -48,13 +49,14 @@ export async function syncReferences(servers: Servers, options: SyncReferencesOp
   const { home, schema, signal } = resolved;
   const files = await referenceFiles(options.directory);
   const others = Object.entries(servers).filter(([name]) => name !== home);
-  // Copies first: a column must be there before rows come that have it.
-  await Promise.all(
-    others.map(([, connection]) => onServer(connection, (copy) => make(copy, files, resolved), signal)),
-  );
   return onServer(
     servers[home]!,
     async (client) => {
+      await takeTurns(client, home, resolved);
+      // Copies first: a column must be there before rows come that have it.
+      await Promise.all(
+        others.map(([, connection]) => onServer(connection, (copy) => make(copy, files, resolved), signal)),
+      );
       await assertNoOtherHome(client, schema, '', home);
       await make(client, files, resolved);
       const tables = await tablesOf(client, schema);
@@ -64,12 +66,14 @@ export async function syncReferences(servers: Servers, options: SyncReferencesOp
       const copies = await Promise.all(
         others.map(async ([server, connection]) => {
           // They are linked side by side, each with a session of its own at home: a session takes one statement at a time.
-          const linked = (copy: Client): Promise<boolean> =>
-            onServer(
+          const linked = async (copy: Client): Promise<boolean> => {
+            await takeTurns(copy, server, resolved);
+            return onServer(
               servers[home]!,
               (atHome) => link({ home: atHome, copy, server, conninfo, tables }, resolved),
               signal,
             );
+          };
           return { server, made: await onServer(connection, linked, signal) };
         }),
       );
@@ -85,7 +89,8 @@ export async function syncReferences(servers: Servers, options: SyncReferencesOp
  * @throws ConfigurationError for a server nobody knows, or the home itself
  */
 export async function dropReferences(servers: Servers, server: string, options: ReferenceOptions): Promise<void> {
-  const { home, schema, signal } = resolveReferenceOptions(servers, options);
+  const resolved = resolveReferenceOptions(servers, options);
+  const { home, schema, signal } = resolved;
   const connection = servers[server];
   if (connection === undefined || server === home) {
     throw new ConfigurationError(
@@ -95,10 +100,12 @@ export async function dropReferences(servers: Servers, server: string, options: 
   await onServer(
     servers[home]!,
     async (client) => {
+      await takeTurns(client, home, resolved);
       const name = await linkName(client, schema, server);
       await onServer(
         connection,
         async (copy) => {
+          await takeTurns(copy, server, resolved);
           await unsubscribe(copy, name);
           await guard(copy, await tableNames(copy, schema), null, { schema, signal });
         },
