@@ -31,6 +31,7 @@ export class Cursor {
   #placed: Promise<unknown> | undefined;
   #inTransaction = false;
   #dead = false;
+  #keptWork = false;
 
   constructor(client: Client, shardId: number, schema: string, observer: Observer) {
     this.#client = client;
@@ -97,6 +98,7 @@ export class Cursor {
         throw error;
       }
       await this.#end(end);
+      this.#keptWork = true;
       return result;
     } finally {
       this.#inTransaction = false;
@@ -135,6 +137,7 @@ export class Cursor {
   /** The client itself, for what takes one (COPY streams, query builders). @internal */
   async rawClient(): Promise<Client> {
     await this.#enter();
+    this.#keptWork = true;
     return this.#session;
   }
 
@@ -150,6 +153,11 @@ export class Cursor {
     const begun = await run();
     await this.#setPath();
     return begun;
+  }
+
+  /** Whether the server may have kept something that was done here, so that it would be done twice. @internal */
+  get keptWork(): boolean {
+    return this.#keptWork;
   }
 
   /** Ends the cursor's life; returns the client it was made of. @internal */
@@ -204,7 +212,9 @@ export class Cursor {
     const started = performance.now();
     let failure: unknown;
     try {
-      return await (this.#needsWrapping ? this.#wrapped(run) : run());
+      const result = await (this.#needsWrapping ? this.#wrapped(run) : run());
+      if (!this.#inTransaction) this.#keptWork = true;
+      return result;
     } catch (error) {
       failure = error;
       throw error;

@@ -172,7 +172,7 @@ export class Datastore<Database extends object = Record<string, Record<string, u
   /**
    * Lends a cursor for the length of the callback.
    *
-   * @throws what `fn` throws; ShardMovedError (retryable) when the shard moved meanwhile
+   * @throws what `fn` throws; ShardMovedError when the shard moved meanwhile, retryable when nothing of it was kept
    * @example
    * ```ts
    * const rows = await db.withCursor(5, async (cursor) => (await cursor.query('select * from orders')).rows);
@@ -188,6 +188,7 @@ export class Datastore<Database extends object = Record<string, Record<string, u
    * are tried again, so `fn` must do nothing outside the database that can't be done twice.
    *
    * @param options.maxRetries - how often it is tried again. @default 3
+   * @throws OutcomeUnknownError when the session is lost while COMMIT is under way; that is never tried again
    */
   async transaction<T>(
     shardId: number,

@@ -14,7 +14,7 @@
  * │  └─ PoolTimeoutError          no client of a server within poolBlockTimeoutMs; `cause` says why
  * ├─ QueueFullError               more callers wait than the option allows
  * ├─ KeyConflictError             another entity is stored under this reserved key
- * ├─ ShardMovedError              the shard lives on another server by now; the same call may be made again
+ * ├─ ShardMovedError              the shard lives on another server by now; a transaction may be made again
  * ├─ StoredBodyError              what is stored does not fit the kind it is read as
  * ├─ VersionConflictError         the row changed since it was read
  * ├─ RowNotReturnedError          a trigger kept a write from being done as it was asked for
@@ -159,8 +159,9 @@ export class ShardFailuresError extends HypervaultError {
 }
 
 /**
- * The shard moved to another server while a callback worked on it. Nothing of the callback's transaction was kept; by the
- * time this is thrown the datastore knows the new place, so the same call may be made again.
+ * The shard moved to another server while a callback worked on it; by the time this is thrown the datastore knows the new
+ * place. Nothing of a transaction was kept, so that it may be made again; `retryable` is false when the callback had done
+ * something outside of one before.
  */
 export class ShardMovedError extends HypervaultError {
   readonly shardId: number;
@@ -168,10 +169,9 @@ export class ShardMovedError extends HypervaultError {
   readonly server: string;
 
   constructor(shardId: number, server: string, options?: HypervaultErrorOptions) {
-    super('SHARD_MOVED', `shard ${shardId} has moved to ${server}; make the same call again`, {
-      retryable: true,
-      ...options,
-    });
+    const { retryable = true } = options ?? {};
+    const remedy = retryable ? 'make the same call again' : 'what the callback did before that was kept';
+    super('SHARD_MOVED', `shard ${shardId} has moved to ${server}; ${remedy}`, { ...options, retryable });
     this.shardId = shardId;
     this.server = server;
   }

@@ -7,7 +7,10 @@ import type { Servers } from './servers.ts';
 
 /** How work on many shards treats those that fail. */
 export interface FanOutOptions {
-  /** Longest time for all of it. A shard that has not answered by then fails with `TimeoutError`. */
+  /**
+   * Longest time for all of it. A shard that has not answered by then fails with `TimeoutError`; what it was doing is
+   * cancelled, unless that comes too late. @default no limit
+   */
   readonly timeoutMs?: number | undefined;
   /** `'throw'`: one failed shard fails the call. `'partial'`: what could be had is returned with the failures. @default 'throw' */
   readonly onError?: 'throw' | 'partial' | undefined;
@@ -60,10 +63,15 @@ export async function fanOut<T>(
   const workers = [...byServer].flatMap(([server, queue]) =>
     Array.from({ length: Math.min(queue.length, Math.max(1, poolMax - CLIENTS_LEFT)) }, async () => {
       for (let shardId = queue.shift(); shardId !== undefined; shardId = queue.shift()) {
+        let lent: Cursor | undefined;
         try {
-          results.set(shardId, await onShard(server, shardId, work, stop.signal));
+          const noted = (cursor: Cursor): Promise<T> => {
+            lent = cursor;
+            return work(cursor);
+          };
+          results.set(shardId, await onShard(server, shardId, noted, stop.signal));
         } catch (raw) {
-          const error = await servers.moved.explain(shardId, epoch, raw);
+          const error = await servers.moved.explain(shardId, epoch, raw, lent?.keptWork ?? false);
           failures.push({ shardId, error });
           if (onError === 'throw' && !stop.signal.aborted) stop.abort(error);
         }
@@ -117,7 +125,10 @@ function stopper(
   const timer =
     timeoutMs === undefined
       ? undefined
-      : setTimeout(() => stop.abort(new TimeoutError(`no answer within ${timeoutMs} ms (timeoutMs)`)), timeoutMs);
+      : setTimeout(
+          () => stop.abort(new TimeoutError(`no answer within ${timeoutMs} ms (timeoutMs)`, { retryable: false })),
+          timeoutMs,
+        );
   return {
     clear: () => {
       clearTimeout(timer);

@@ -49,6 +49,6 @@ export class LentCursors {
       if (this.#lent.has(cursor)) await this.takeBack(cursor, { broken: false });
     }
     // With the client given back: to ask about the shard takes one, and all of them may be waiting here.
-    throw await servers.moved.explain(shardId, epoch, failure);
+    throw await servers.moved.explain(shardId, epoch, failure, cursor.keptWork);
   }
 }

@@ -61,8 +61,12 @@ export class MovedCalls {
     return error instanceof ClosedError && this.#servers.of(shardId) !== server;
   }
 
-  /** What a callback's error means: {@link ShardMovedError} when the shard lives elsewhere by a newer map. */
-  async explain(shardId: number, epoch: bigint, error: unknown): Promise<unknown> {
+  /**
+   * What a callback's error means: {@link ShardMovedError} when the shard lives elsewhere by a newer map.
+   *
+   * @param keptWork - something the callback did before may have been kept
+   */
+  async explain(shardId: number, epoch: bigint, error: unknown, keptWork: boolean): Promise<unknown> {
     if (!mayHaveMoved(error)) return error;
     const server = this.#servers.of(shardId);
     const fence = await this.#fenceOf(server, shardId, error);
@@ -70,7 +74,10 @@ export class MovedCalls {
       ? await this.#follower.behindFence(server.name, shardId, fence, this.#deadline())
       : (await this.#follower.refresh()).epoch > epoch;
     if (!moved) return error;
-    return new ShardMovedError(shardId, this.#servers.map.serverOf(shardId).name, { cause: error });
+    return new ShardMovedError(shardId, this.#servers.map.serverOf(shardId).name, {
+      cause: error,
+      retryable: !keptWork,
+    });
   }
 
   /** @param lane - the session that met the error, which can be asked */

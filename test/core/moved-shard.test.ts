@@ -106,6 +106,17 @@ test('writes and transactions follow by themselves, a callback is told with a re
   expect(await count()).toBe(1);
 });
 
+test('a callback that did something before is not told to do it again', async () => {
+  const { db, move } = await movable();
+  await db.put(2, 1, { a: '1' });
+  await move();
+  const twice = db.withCursor(2, async (cursor) => {
+    await cursor.query(`insert into shard0001.entities (type, body) values (1, '')`);
+    await cursor.query('select from shard0002.entities');
+  });
+  expect(await rejection(twice)).toMatchObject({ code: 'SHARD_MOVED', retryable: false });
+});
+
 test('a transaction is run again where the shard lives now', async () => {
   const { db, move } = await movable();
   await db.put(2, 1, { a: '1' });

@@ -19,10 +19,10 @@ async function withStandby(): Promise<{ pair: ServerPair; open: (maxReplicaLagMs
 }
 
 /** Runs a statement on the standby, whoever that is. */
-async function onStandby({ standby }: ServerPair, text: string): Promise<void> {
+async function onStandby({ standby }: ServerPair, text: string): Promise<unknown[]> {
   const client = new pg.Client(standby.connection);
   await client.connect();
-  await client.query(text).finally(() => client.end());
+  return (await client.query(text).finally(() => client.end())).rows;
 }
 
 const answered = (db: Datastore): number => db.stats()['a (standby)']?.batchedCalls ?? 0;
@@ -148,4 +148,33 @@ test('tokens', () => {
   for (const wrong of ['x', '1&a', '1&a=g', '1&%=1', `1&a=${'f'.repeat(17)}`, '1'.repeat(70_000)]) {
     expect(() => WriteToken.parse(wrong)).toThrow(/not one that a caller gave out/);
   }
+});
+
+test('a signal ends the wait for a standby', async () => {
+  const { pair, open } = await withStandby();
+  const db = open(60_000);
+  const caller = db.caller();
+  const key = await caller.put(1, 1, { v: '1' });
+  await pair.caughtUp();
+  await waitFor(async () => {
+    await caller.get(key);
+    return answered(db) > 0;
+  });
+  // Replayed on the standby, the lock holds up reads there.
+  const client = new pg.Client(pair.primary.connection);
+  await client.connect();
+  onTestFinished(() => client.end());
+  await client.query('begin; lock table shard0001.entities in access exclusive mode; select txid_current()');
+  await pair.query('select pg_switch_wal()');
+  const locked = `select from pg_locks where mode = 'AccessExclusiveLock' and granted`;
+  await waitFor(async () => (await onStandby(pair, locked)).length > 0, { what: 'the lock on the standby' });
+  const waiting = `select from pg_stat_activity where wait_event_type = 'Lock'`;
+  const stop = new AbortController();
+  const read = rejection(caller.get(key, { signal: stop.signal }));
+  await waitFor(async () => (await onStandby(pair, waiting)).length > 0, { everyMs: 5, what: 'a read that waits' });
+  stop.abort();
+  expect((await read).code).toBe('ABORTED');
+  // Without a reply, that is.
+  expect(db.stats()['a (standby)']!.inFlight).toBe(1);
+  await client.query('rollback');
 });
