@@ -4,6 +4,7 @@ import { linkSignals } from '../internal/link-signals.ts';
 import { sleep } from '../internal/sleep.ts';
 import { LeaderLease } from '../listen/index.ts';
 import type { Commit } from './commit.ts';
+import { ConcurrentCommitError } from './errors.ts';
 import type { CommitKeeper } from './keeper.ts';
 import type { CommitStorage } from './storage.ts';
 
@@ -148,7 +149,7 @@ export class AutoPublisher<V = Buffer> {
       const present = published.get(key);
       if (commit.isEmpty ? present === undefined : present?.equals(commit)) continue;
       try {
-        await this.#keeper.save(commit, { signal });
+        await this.#publish(commit, signal);
       } catch (error) {
         // A server that is away fails the pass; a commit that does not fit is its own matter.
         if (signal.aborted || (error instanceof HypervaultError && error.retryable)) throw error;
@@ -156,6 +157,20 @@ export class AutoPublisher<V = Buffer> {
       }
     }
     await this.#keeper.signalAll({ signal });
+  }
+
+  /** The heads were read some time ago: what is published is what the key has now, and never one that was removed since. */
+  async #publish({ key }: Commit<V>, signal: AbortSignal): Promise<void> {
+    const head = await this.#storage.get(key, undefined, { signal });
+    if (head === null) return;
+    try {
+      await this.#keeper.save(head, { signal });
+    } catch (error) {
+      if (!(error instanceof ConcurrentCommitError)) throw error;
+      // Somebody has just saved, and published, a newer one.
+      const now = await this.#storage.get(key, undefined, { signal });
+      if (now === null || now.version <= head.version) throw error;
+    }
   }
 }
 

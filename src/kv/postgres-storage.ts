@@ -5,6 +5,7 @@ import { Commit, type CommitInput } from './commit.ts';
 import { commitOfRow, hasCommit, valuesOf, withRevision } from './commit-rows.ts';
 import { conflictOf } from './conflict.ts';
 import { RevisionCompactedError } from './errors.ts';
+import { KeyTurns } from './key-turns.ts';
 import type { KvDatabase } from './kv-database.ts';
 import { onChange } from './on-change.ts';
 import { type PostgresKvOptions, type ResolvedKvOptions, resolveKvOptions } from './options.ts';
@@ -46,6 +47,7 @@ export class PostgresCommitStorage<V = Buffer> implements CommitJournal<V> {
   readonly #options: ResolvedKvOptions<V>;
   readonly #namespace: string;
   readonly #queue: SaveQueue;
+  readonly #turns = new KeyTurns();
   #started = false;
   #stop = stopController();
 
@@ -70,6 +72,7 @@ export class PostgresCommitStorage<V = Buffer> implements CommitJournal<V> {
   async stop(): Promise<void> {
     this.#started = false;
     this.#stop.abort();
+    await this.#turns.idle();
     await this.#queue.idle();
     if (this.#options.ownsDatabase) await this.#options.database.close();
   }
@@ -97,12 +100,15 @@ export class PostgresCommitStorage<V = Buffer> implements CommitJournal<V> {
   async save(input: CommitInput, { signal }: CallOptions = {}): Promise<Commit<V>> {
     const commit = new Commit<V>(input, this.codec);
     const database = this.#database;
-    return writeOnce({
-      attempt: async () => withRevision(commit, await this.#queue.save(commit, signal), this.codec),
-      readBack: () => this.#readBack(commit, signal),
-      withinMs: database.waitTimeoutMs,
-      signal,
-    });
+    // The next version of a key would be refused while this one is being sent again.
+    const save = (): Promise<Commit<V>> =>
+      writeOnce({
+        attempt: async () => withRevision(commit, await this.#queue.save(commit, signal), this.codec),
+        readBack: () => this.#readBack(commit, signal),
+        withinMs: database.waitTimeoutMs,
+        signal,
+      });
+    return this.#turns.run(commit.key, signal, save);
   }
 
   async saveAll(inputs: readonly CommitInput[], { compare = {}, signal }: SaveAllOptions = {}): Promise<Commit<V>[]> {

@@ -190,6 +190,37 @@ describe('auto-publisher', () => {
     expect(errors[0]![0]).toBeInstanceOf(ConcurrentCommitError);
   });
 
+  test('publishes what a key has now, not what it had when the heads were read', async () => {
+    const storage = await heads(commit(1, 'old', { key: 'changed' }), commit(1, 'old', { key: 'removed' }));
+    const read = storage.heads.bind(storage);
+    storage.heads = async (options) => {
+      const found = await read(options);
+      storage.heads = read;
+      // Between the reading and the publishing others save, and publish at once.
+      for (const later of [commit(2, 'new', { key: 'changed' }), commit(2, null, { key: 'removed' })]) {
+        await keeper.save(commit(1, 'old', { key: later.key }));
+        await storage.save(later);
+        await keeper.save(later);
+      }
+      return found;
+    };
+    const errors: unknown[] = [];
+    const shown: (string | undefined)[] = [];
+    const mirror = await keeper.mirror();
+    mirror.on('change', ({ key, commit: now }) => shown.push(`${key} ${now?.version ?? 'gone'}`));
+    const publisher = keeper.autoPublisher(storage, { delay: false, periodMs: 20, onError: (e) => errors.push(e) });
+    publisher.start();
+    await waitFor(() => publisher.passes >= 2);
+    await publisher.close();
+    await waitFor(() => mirror.current.get('changed')?.version === 2 && !mirror.current.has('removed'));
+    await mirror.close();
+    expect(errors).toEqual([]);
+    expect([...(await keeper.heads()).values()].map(({ key, version }) => [key, version])).toEqual([['changed', 2]]);
+    // shown before the removal, if at all
+    expect(shown.lastIndexOf('removed 1')).toBeLessThanOrEqual(shown.indexOf('removed gone'));
+    expect(shown.filter((change) => change === 'removed gone').length).toBeLessThanOrEqual(1);
+  });
+
   test('repairs what was changed by hand', async () => {
     const storage = new PostgresCommitStorage({ connection: database, table: keeper.table });
     await storage.start();

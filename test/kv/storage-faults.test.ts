@@ -214,3 +214,42 @@ test('stop ends a watch', async () => {
   await storage.start();
   expect(await storage.get('k')).toBeNull();
 });
+
+test('saves of one key keep their order also while one of them is sent again', async () => {
+  const server = await freshDatabase();
+  const proxy = await startProxy(server.connection);
+  const storage = await storageOver({ ...server.connection, port: proxy.port }, { waitTimeoutMs: 15_000 });
+  await storage.save({ key: 'k', version: 1, payload: bytes('1'), author: 'a' });
+  const lock = await server.client();
+  await lock.query('begin');
+  await lock.query('select from hypervault.kv_namespaces for update');
+  const first = storage.save({ key: 'k', version: 2, payload: bytes('2'), author: 'a' });
+  await waitFor(async () => (await server.query(WAITING)).rows[0].n === 1);
+  const waiting = `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+  const { pid } = (await server.query(waiting)).rows[0];
+  const second = storage.save({ key: 'k', version: 3, payload: bytes('3'), author: 'a' });
+  const third = storage.save({ key: 'other', version: 1, payload: bytes('1'), author: 'a' });
+  proxy.cut();
+  await waitFor(
+    async () => (await server.query('select from pg_stat_activity where pid = $1', [pid])).rows.length === 0,
+  );
+  await waitFor(async () => (await server.query(WAITING)).rows[0].n === 2);
+  await lock.query('rollback');
+  expect((await Promise.all([first, second, third])).map(({ version }) => version)).toEqual([2, 3, 1]);
+
+  // who gives up while it waits lets nobody behind it overtake; a stop waits for all of them
+  await lock.query('begin');
+  await lock.query('select from hypervault.kv_namespaces for update');
+  const stop = new AbortController();
+  const fourth = storage.save({ key: 'k', version: 4, payload: bytes('4'), author: 'a' });
+  const given = rejection(
+    storage.save({ key: 'k', version: 5, payload: bytes('-'), author: 'a' }, { signal: stop.signal }),
+  );
+  const fifth = storage.save({ key: 'k', version: 5, payload: bytes('5'), author: 'a' });
+  stop.abort();
+  expect(await given).toMatchObject({ code: 'ABORTED' });
+  const stopped = storage.stop();
+  await lock.query('rollback');
+  await stopped;
+  expect((await Promise.all([fourth, fifth])).map(({ version }) => version)).toEqual([4, 5]);
+});
