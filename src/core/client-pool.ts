@@ -228,8 +228,8 @@ export class ClientPool {
   #timeout(): PoolTimeoutError {
     const { server, blockTimeoutMs, max } = this.#options;
     const cause = this.#lastFailure;
-    const why =
-      cause instanceof Error ? `the last attempt to connect failed: ${cause.message}` : `all ${max} clients are lent`;
+    const busy = this.#lent.size < max ? 'no session was opened in that time' : `all ${max} clients are lent`;
+    const why = cause instanceof Error ? `the last attempt to connect failed: ${cause.message}` : busy;
     return new PoolTimeoutError(server, `no client of ${server} within ${blockTimeoutMs} ms: ${why}`, { cause });
   }
 

@@ -170,7 +170,8 @@ export class Datastore<Database extends object = Record<string, Record<string, u
   }
 
   /**
-   * Lends a cursor for the length of the callback.
+   * Lends a cursor for the length of the callback. The signal ends the wait for a client, not `fn`; statements of `fn` have
+   * no time-out but the server's own.
    *
    * @throws what `fn` throws; ShardMovedError when the shard moved meanwhile, retryable when nothing of it was kept
    * @example
@@ -343,9 +344,9 @@ export class Datastore<Database extends object = Record<string, Record<string, u
   }
 
   /** Opens a first session with every server and checks that each is the one it should be. */
-  async connect(): Promise<this> {
+  async connect({ signal }: Waiting = {}): Promise<this> {
     this.#open();
-    await Promise.all(this.#servers.all.map((server) => server.facts()));
+    await abortable(Promise.all(this.#servers.all.map((server) => server.facts())), signal, 'connect');
     return this;
   }
 

@@ -19,6 +19,7 @@ export interface ScanOptions {
   readonly to?: Date | undefined;
   /** @default every shard of the map */
   readonly shards?: readonly number[] | undefined;
+  /** Ends it; the pages under way are cancelled. */
   readonly signal?: AbortSignal | undefined;
 }
 

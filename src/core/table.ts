@@ -73,7 +73,10 @@ export class Table<Row extends object> {
     return abortable(this.#insert(row as RowInput, shardId, signal), signal, `insert into ${this.name}`);
   }
 
-  /** Inserts many rows; they come back in the order given. */
+  /**
+   * Inserts many rows; they come back in the order given. Each row for itself, not all or none: when one fails, the call
+   * fails and the others may be stored.
+   */
   async insertMany(
     rows: readonly Partial<Row>[],
     { shardId, signal }: { shardId?: number | undefined; signal?: AbortSignal | undefined } = {},

@@ -46,6 +46,14 @@ test('a session that hangs when the server is first met does not keep others fro
   expect((await served).rowCount).toBe(1);
 });
 
+test('a wait that was too long for a session to be opened says that, and not that clients are lent', async () => {
+  const { db, database } = await oneServer({ connectTimeoutMs: 60_000 }, { poolBlockTimeoutMs: 200 });
+  const letGo = await holdContact(database);
+  const error = await rejection(db.withCursor(1, (cursor) => cursor.query('select 1')));
+  expect(error).toMatchObject({ code: 'POOL_TIMEOUT', message: expect.stringMatching(/no session was opened/) });
+  await letGo();
+});
+
 test('disconnect does not wait for a session that hangs while it is opened', async () => {
   const { db, database } = await oneServer({ connectTimeoutMs: 60_000 });
   const letGo = await holdContact(database);
