@@ -8,6 +8,7 @@ import {
   type ShardRangesInput,
 } from './core/index.ts';
 import { ConfigurationError } from './errors.ts';
+import { unknownServer } from './internal/unknown-server.ts';
 
 export interface VaultInstallOptions extends Pick<InstallOptions, 'onProgress' | 'grantTo' | 'concurrency' | 'signal'> {
   /** With `shards: live` and no map yet: which server gets which shards at first. Others get none. */
@@ -75,9 +76,7 @@ async function liveEntries(
   }
   const known = Object.fromEntries(servers);
   for (const name of Object.keys(firstShards ?? {})) {
-    if (known[name] !== undefined) continue;
-    const names = Object.keys(known).join(', ');
-    throw new ConfigurationError(`--first-shards: there is no server ${JSON.stringify(name)}; servers: ${names}`);
+    if (known[name] === undefined) throw unknownServer('--first-shards', name, servers.keys());
   }
   const map = there === null ? undefined : mapOf(there.document, known);
   const mapped = new Map(map?.servers.map(({ name, ranges }) => [name, ranges]));

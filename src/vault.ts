@@ -10,6 +10,7 @@ import {
 } from './core/index.ts';
 import { ClosedError, ConfigurationError } from './errors.ts';
 import { Releasers } from './internal/releasers.ts';
+import { unknownServer } from './internal/unknown-server.ts';
 import type { Kv } from './kv/index.ts';
 import type { ListenOptions, Supervisor } from './listen/index.ts';
 import type { EventStore } from './streams/index.ts';
@@ -227,8 +228,6 @@ export class Vault<Database extends object = Record<string, Record<string, unkno
     }
     const connection = servers.get(name);
     if (connection !== undefined) return connection;
-    throw new ConfigurationError(
-      `listen: there is no server ${JSON.stringify(name)}; servers: ${[...servers.keys()].join(', ')}`,
-    );
+    throw unknownServer('listen', name, servers.keys());
   }
 }

@@ -19,7 +19,7 @@ import { CommandFailed } from './command-failed.ts';
 import { type CliContext, type DefineCommand, withConfig } from './context.ts';
 import { EXIT } from './exit.ts';
 import { moveProgress } from './move-progress.ts';
-import { shardsOfArgument } from './shard-argument.ts';
+import { serverNamed, shardsOfArgument } from './shard-argument.ts';
 import { UsageError } from './usage-error.ts';
 
 interface Options {
@@ -87,6 +87,7 @@ Programs go on reading and writing: each shard has one pause of some millisecond
     .action(async (shards: string | undefined, options: Options) => {
       const configuration = await context.configuration(options);
       const setting = settingOf(configuration);
+      if (options.to !== undefined) serverNamed(configuration, '--to', options.to);
       if (options.list) return show(context, await listMoves(setting, { signal: context.signal }));
       const verbs = Object.keys(OTHERS).filter((verb) => options[verb as keyof typeof OTHERS]);
       if (verbs.length + (options.to === undefined ? 0 : 1) !== 1) {

@@ -32,6 +32,7 @@ interface Options {
   readonly concurrency: number;
   readonly maxPerServer: number;
   readonly restMs: number;
+  readonly slotWithinMs: number;
   readonly wayBack?: boolean;
   readonly verify: boolean;
   readonly acceptStaleReads?: boolean;
@@ -78,6 +79,12 @@ function withRunOptions(command: Command): Command {
     .option('--concurrency <n>', 'moves at the same time', wholeNumber('--concurrency', 1, 64), 2)
     .option('--max-per-server <n>', 'moves at the same time on one server', wholeNumber('--max-per-server', 1, 64), 1)
     .option('--rest-ms <ms>', 'rest of both servers after each move', wholeNumber('--rest-ms', 0, 3_600_000), 2_000)
+    .option(
+      '--slot-within-ms <n>',
+      'how long each move waits for transactions that keep the log from being read',
+      wholeNumber('--slot-within-ms', 1, 86_400_000),
+      600_000,
+    )
     .option('--way-back', 'keep a way back of each move, until hypervault move --finish')
     .option('--no-verify', 'do not compare the copies before each flip')
     .option('--accept-stale-reads', 'move although programs use the shards as their owner or as superusers')
@@ -117,7 +124,7 @@ async function carryOut(
   context: CliContext,
   configuration: ResolvedConfiguration,
   plan: MovesPlan,
-  { dryRun, concurrency, maxPerServer, restMs, wayBack = false, verify, acceptStaleReads }: Options,
+  { dryRun, concurrency, maxPerServer, restMs, slotWithinMs, wayBack = false, verify, acceptStaleReads }: Options,
 ): Promise<void> {
   const { output, signal } = context;
   output.value(plan, () => planText(context, plan));
@@ -129,6 +136,7 @@ async function carryOut(
       concurrency,
       maxPerServer,
       restMs,
+      slotWithinMs,
       wayBack,
       verify,
       acceptStaleReads,

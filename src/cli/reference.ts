@@ -2,6 +2,7 @@ import { dropReferences, syncReferences } from '../cluster/index.ts';
 import { wholeNumber } from './arguments.ts';
 import { serversOf } from './cluster-parts.ts';
 import { type DefineCommand, subcommand, withConfig } from './context.ts';
+import { serverNamed } from './shard-argument.ts';
 
 interface Options {
   readonly config?: string;
@@ -23,7 +24,9 @@ export const defineReference: DefineCommand = (command, context) => {
     .option('--timeout-ms <n>', 'longest wait for the copies', wholeNumber('--timeout-ms', 1, 86_400_000), 60_000)
     .action(async (directory: string, options: Options & { timeoutMs: number; server?: string[] }) => {
       const { home, schema, timeoutMs, server } = options;
-      const all = serversOf(await context.configuration(options));
+      const configuration = await context.configuration(options);
+      for (const name of server ?? []) serverNamed(configuration, '--server', name);
+      const all = serversOf(configuration);
       const servers =
         server === undefined
           ? all

@@ -1,7 +1,7 @@
 import type { ResolvedConfiguration } from '../config/index.ts';
 import type { ConnectionSettings } from '../core/index.ts';
 import { parseShardRanges, shardsOf } from '../core/index.ts';
-import { ConfigurationError } from '../errors.ts';
+import { unknownServer } from '../internal/unknown-server.ts';
 import type { Output } from './output.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -21,14 +21,8 @@ function rangesOf(text: string): ReturnType<typeof parseShardRanges> {
 }
 
 /** How to reach a server that an option names. @throws ConfigurationError naming the servers there are */
-export function serverNamed(
-  { servers, locate }: ResolvedConfiguration,
-  option: string,
-  name: string,
-): ConnectionSettings {
+export function serverNamed({ servers }: ResolvedConfiguration, option: string, name: string): ConnectionSettings {
   const connection = servers.get(name);
   if (connection !== undefined) return connection;
-  throw new ConfigurationError(
-    `${option}: ${locate(['servers'])} has no server ${JSON.stringify(name)}; it has ${[...servers.keys()].join(', ')}`,
-  );
+  throw unknownServer(option, name, servers.keys());
 }

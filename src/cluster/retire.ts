@@ -1,5 +1,5 @@
 import { type ConnectionSettings, schemaName } from '../core/index.ts';
-import { ConfigurationError } from '../errors.ts';
+import { unknownServer } from '../internal/unknown-server.ts';
 import { MapRefusedError } from './errors.ts';
 import type { MapProblem } from './fsck.ts';
 import { type MapDocument, mapOf } from './map-document.ts';
@@ -22,10 +22,7 @@ export async function retireOutdated(
   { schemaPrefix = 'shard', signal }: { schemaPrefix?: string | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<number[]> {
   const connection = servers[server];
-  if (connection === undefined) {
-    const names = Object.keys(servers).join(', ');
-    throw new ConfigurationError(`there is no server ${JSON.stringify(server)}; servers: ${names}`);
-  }
+  if (connection === undefined) throw unknownServer('fsck --retire', server, Object.keys(servers));
   const map = mapOf(document, servers);
   const found = (await readOwners(servers, { signal })).flatMap(({ owners = [] }) => owners);
   const problems: MapProblem[] = [];

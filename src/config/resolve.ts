@@ -7,8 +7,9 @@ import {
   shardMapOf,
 } from '../core/index.ts';
 import { ConfigurationError } from '../errors.ts';
+import { unknownServer } from '../internal/unknown-server.ts';
 import { checkKeys, type Locate, located, objectAt } from './location.ts';
-import { resolveControl, resolveServers, type Servers, unknownServer } from './servers.ts';
+import { resolveControl, resolveServers, type Servers } from './servers.ts';
 import { CONFIGURATION_KEYS, POOL_KEYS, SECTION_NAMES, type SectionName } from './shape.ts';
 
 /** What is fixed at the first install and stored in the database. */
@@ -66,7 +67,7 @@ function resolveShards(value: unknown, servers: Servers, locate: Locate): Resolv
   if (shards.length === 0) throw new ConfigurationError(`${locate(path)}: name at least one server with its range`);
   const entries = shards.map(([name, input]): ConnectionEntry => {
     const settings = servers.get(name);
-    if (settings === undefined) throw unknownServer(name, servers, locate([...path, name]));
+    if (settings === undefined) throw unknownServer(locate([...path, name]), name, servers.keys());
     const ranges = parseShardRanges(input as ShardRangesInput, locate([...path, name]));
     return { ...settings, name, shards: ranges };
   });

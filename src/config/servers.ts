@@ -2,6 +2,7 @@ import type { ConnectionSettings } from '../core/index.ts';
 import { ConfigurationError } from '../errors.ts';
 import { resolveSettings } from '../internal/endpoint/resolve.ts';
 import { CONNECTION_SETTING_KEYS } from '../internal/endpoint/settings.ts';
+import { unknownServer } from '../internal/unknown-server.ts';
 import { checkKeys, type Locate, located, objectAt, type Path } from './location.ts';
 import type { ControlConfiguration } from './shape.ts';
 
@@ -25,15 +26,8 @@ export function resolveControl(value: unknown, servers: Servers, locate: Locate)
   const { server, database } =
     typeof value === 'string' ? { server: value, database: undefined } : controlObject(value, locate, path);
   const settings = servers.get(server);
-  if (settings === undefined) throw unknownServer(server, servers, locate(path));
+  if (settings === undefined) throw unknownServer(locate(path), server, servers.keys());
   return database === undefined ? settings : { ...settings, database };
-}
-
-/** The error for a name that no server has. */
-export function unknownServer(name: unknown, servers: Servers, where: string): ConfigurationError {
-  return new ConfigurationError(
-    `${where}: there is no server ${JSON.stringify(name)}; servers: ${[...servers.keys()].join(', ')}`,
-  );
 }
 
 function controlObject(value: unknown, locate: Locate, path: Path): Exclude<ControlConfiguration, string> {

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import { mapOf, planDrain, readMap, runPlan, surveyShards } from '../../src/cluster/index.ts';
 import { hypervault } from '../support/cli.ts';
@@ -52,7 +53,7 @@ test('rebalance shows its plan, carries it out under a write load, and has nothi
   expect(again.stdout).toMatch(/nothing to move/);
 });
 
-test('drain empties a server, taking up what an earlier run had begun', async () => {
+test('drain empties a server, taking up what an earlier run had begun', { timeout: 60_000 }, async () => {
   const { run, map, setting, leftovers } = await cluster();
   const document = (await readMap(setting.control))!.document;
   const plan = planDrain(await surveyShards(mapOf(document, setting.servers)), 'b', ['a']);
@@ -73,16 +74,31 @@ test('drain empties a server, taking up what an earlier run had begun', async ()
   expect(await map()).toEqual({ a: '1-7', b: '' });
   expect(await leftovers()).toEqual([]);
   expect((await run('drain', 'b')).stdout).toMatch(/nothing to move/);
-  expect(await run('drain', 'x')).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(/no server "x"/) });
+  for (const [option, ...wrong] of [
+    ['drain', 'drain', 'x'],
+    ['--to', 'drain', 'a', '--to', 'x'],
+    ['--with', 'rebalance', '--with', 'x'],
+  ]) {
+    const { exitCode, stderr } = await run(...wrong);
+    expect([exitCode, stderr]).toEqual([2, expect.stringMatching(`${option}: there is no server "x"; servers: a, b`)]);
+  }
   expect(await run('drain', 'a', '--to', 'a')).toMatchObject({ exitCode: 2 });
 });
 
-test('moves that fail are told, the others are done', async () => {
+test('moves that fail are told, the others are done', { timeout: 60_000 }, async () => {
   const { run, a, map } = await cluster();
   await a.query('create unlogged table shard0001.scratch (id int primary key)');
   const failed = await run('drain', 'a', '--concurrency', '1');
   expect(failed).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/shard 1 from a to b failed: .*scratch/) });
   expect(await map()).toEqual({ a: '1-2', b: '2-7' });
   await a.query('drop table shard0001.scratch');
+  const client = new pg.Client(a.connection);
+  await client.connect();
+  await client.query('begin; select pg_current_xact_id()');
+  expect(await run('drain', 'a', '--slot-within-ms', '500')).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringMatching(/a made no replication slot within 500 ms/),
+  });
+  await client.end();
   expect(await run('drain', 'a')).toMatchObject({ exitCode: 0 });
 });

@@ -40,7 +40,7 @@ test('verify ends with 0 for good copies, with 1 for a difference, with 2 for wr
   expect(json).toMatchObject({ shard: 6, rows: '100', differences: [{ key: ['7'], kind: 'missing' }] });
   expect(await verify('5-7', '--from', 'a', '--to', 'x')).toMatchObject({
     exitCode: 2,
-    stderr: expect.stringMatching(/no server "x"; it has a, b/),
+    stderr: expect.stringMatching(/no server "x"; servers: a, b/),
   });
   expect((await verify('5-7', '--from', 'a', '--to', 'a')).exitCode).toBe(2);
   expect(await verify('5', '--from', 'a', '--to', 'b')).toMatchObject({

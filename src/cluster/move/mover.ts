@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { type ConnectionSettings, schemaName } from '../../core/index.ts';
-import { ConfigurationError } from '../../errors.ts';
 import { applySchema } from '../../internal/migrations.ts';
+import { unknownServer } from '../../internal/unknown-server.ts';
 import { MapMissingError } from '../errors.ts';
 import type { MapDocument } from '../map-document.ts';
 import { MapStore } from '../map-store.ts';
@@ -105,8 +105,7 @@ export class Mover {
   connectionOf(name: string): ConnectionSettings {
     const connection = Object.hasOwn(this.#setting.servers, name) ? this.#setting.servers[name] : undefined;
     if (connection !== undefined) return connection;
-    const known = Object.keys(this.#setting.servers).join(', ');
-    throw new ConfigurationError(`there is no server ${JSON.stringify(name)} in this configuration; it has ${known}`);
+    throw unknownServer('moves', name, this.servers);
   }
 
   get servers(): readonly string[] {

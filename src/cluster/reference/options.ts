@@ -4,6 +4,7 @@ import type { ConnectionSettings } from '../../core/index.ts';
 import { ConfigurationError } from '../../errors.ts';
 import { assertKnownKeys } from '../../internal/known-keys.ts';
 import { readSqlFolder, type SqlFile } from '../../internal/sql-files.ts';
+import { unknownServer } from '../../internal/unknown-server.ts';
 
 /** How reference tables are kept. */
 export interface ReferenceOptions {
@@ -36,10 +37,7 @@ export function resolveReferenceOptions(
 ): ResolvedReferenceOptions {
   assertKnownKeys(options, KEYS, 'reference options');
   const { home, schema = 'reference', timeoutMs = 60_000 } = options;
-  if (servers[home] === undefined) {
-    const names = Object.keys(servers).join(', ');
-    throw new ConfigurationError(`reference tables: there is no server ${JSON.stringify(home)}; servers: ${names}`);
-  }
+  if (servers[home] === undefined) throw unknownServer('reference tables, home', home, Object.keys(servers));
   if (!/^[a-z_][a-z0-9_]{0,40}$/.test(schema)) {
     throw new ConfigurationError(
       `reference tables: schema must be lower-case letters, digits and _, at most 41, not ${JSON.stringify(schema)}`,

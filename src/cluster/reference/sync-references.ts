@@ -6,6 +6,7 @@ import { applySchema, runMigrations } from '../../internal/migrations.ts';
 import { quoteIdentifier } from '../../internal/quote.ts';
 import { sleep } from '../../internal/sleep.ts';
 import type { SqlFile } from '../../internal/sql-files.ts';
+import { unknownServer } from '../../internal/unknown-server.ts';
 import { conninfoOf } from '../move/conninfo.ts';
 import { onServer } from '../owners.ts';
 import { withShortLocks } from '../short-locks.ts';
@@ -92,11 +93,8 @@ export async function dropReferences(servers: Servers, server: string, options: 
   const resolved = resolveReferenceOptions(servers, options);
   const { home, schema, signal } = resolved;
   const connection = servers[server];
-  if (connection === undefined || server === home) {
-    throw new ConfigurationError(
-      `reference tables: ${JSON.stringify(server)} is ${server === home ? 'their home' : 'no server'}`,
-    );
-  }
+  if (connection === undefined) throw unknownServer('reference tables', server, Object.keys(servers));
+  if (server === home) throw new ConfigurationError(`reference tables: ${JSON.stringify(server)} is their home`);
   await onServer(
     servers[home]!,
     async (client) => {
