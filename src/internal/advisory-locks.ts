@@ -15,6 +15,7 @@
  * | `writers` | shard | the gate of a shard on the move: shared by who writes, exclusive by who shuts or opens it |
  * | `placing` | 0 | in the control database: whoever begins a move or an import, while it looks for the other |
  * | `slot` | hash of its name | where an import has a slot and a publication: whoever makes or drops them |
+ * | `importWork` | of the source | shared by the sessions that work for a source on its servers, exclusive by who ends them |
  */
 export const ADVISORY_LOCK_CLASS = {
   install: 0x48560001,
@@ -28,4 +29,5 @@ export const ADVISORY_LOCK_CLASS = {
   placing: 0x48560009,
   slot: 0x4856000a,
   references: 0x4856000b,
+  importWork: 0x4856000c,
 } as const;

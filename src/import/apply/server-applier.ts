@@ -1,9 +1,8 @@
 import type { Client } from 'pg';
-import { HypervaultError } from '../../errors.ts';
 import { destroyClient, endClient } from '../../internal/client-guard.ts';
 import { sqlStateOf } from '../../internal/sqlstate.ts';
 import { noteAltered } from '../catalogue/chunk-rows.ts';
-import { readPosition, storePosition } from '../catalogue/position-rows.ts';
+import { holdPosition, readPosition, storePosition } from '../catalogue/position-rows.ts';
 import { storePrepared } from '../catalogue/prepared-rows.ts';
 import type { Servers } from '../catalogue/servers.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
@@ -14,6 +13,7 @@ import type { Position } from '../model/position.ts';
 import type { Batch } from '../stream/batch.ts';
 import type { FollowedTable } from '../stream/followed-table.ts';
 import { type ApplyCounts, applyRounds } from './apply-batch.ts';
+import { isOfTheTable, PositionMoved } from './apply-errors.ts';
 import { VALUE_SETTINGS } from './session-settings.ts';
 import { StageTables } from './stage-tables.ts';
 
@@ -125,6 +125,9 @@ export class ServerApplier {
     if (!this.#inTransaction) {
       await client.query('begin');
       this.#inTransaction = true;
+      // Before anything is looked at: rows that are being committed would be met, and taken for the table's fault
+      const held = await holdPosition(client, this.#options.source.key);
+      if (held !== this.position.ordinal) throw new PositionMoved();
       this.#counts = NOTHING_APPLIED;
       this.#stages.begin();
     }
@@ -229,11 +232,4 @@ export class ServerApplier {
       });
     }
   }
-}
-
-/** Whether an error comes of a table's rows or structure, so that leaving the table out helps. */
-export function isOfTheTable(error: unknown): boolean {
-  if (error instanceof HypervaultError) return error.code === 'UNREPRESENTABLE_VALUE';
-  // 22: data, 23: integrity, 42: structure, 54: limits, 55: not in the state, 2BP01: others depend on it, 0A000: not supported
-  return /^(22|23|42|54|55[^P]|2B|0A|P0)/.test(sqlStateOf(error) ?? '');
 }

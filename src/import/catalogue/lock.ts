@@ -26,7 +26,7 @@ export interface SourceLock {
 /** The two workers of a source can run apart; everything else needs the right of both. */
 export type WorkerKind = 'read' | 'replay';
 
-const BOTH: readonly WorkerKind[] = ['read', 'replay'];
+export const BOTH: readonly WorkerKind[] = ['read', 'replay'];
 
 /** The second integer of the advisory lock: two for each source. */
 function keyOf(source: Pick<SourceRow, 'id'>, worker: WorkerKind): number {

@@ -48,6 +48,19 @@ export async function setPosition(
   ]);
 }
 
+/**
+ * Takes the row of the position for the caller's transaction, and tells where it stands; `null` when there is none. Waits
+ * for whoever has it: the session of a killed process ends what it was told last before it notices that nobody listens.
+ */
+export async function holdPosition(client: Queryable, sourceKey: string): Promise<bigint | null> {
+  const { rows } = await client.query<{ ordinal: string }>({
+    name: 'hv_import_hold_position',
+    text: 'select ordinal::text as ordinal from hypervault.import_position where source = $1 for no key update',
+    values: [sourceKey],
+  });
+  return rows[0] === undefined ? null : BigInt(rows[0].ordinal);
+}
+
 /** What a batch adds to the stored position. */
 export interface PositionAdvance {
   readonly from: bigint;

@@ -3,24 +3,31 @@ import { ConfigurationError } from '../../errors.ts';
 import { endClient } from '../../internal/client-guard.ts';
 import { Endpoint } from '../../internal/endpoint/endpoint.ts';
 import type { Topology } from '../config/topology.ts';
+import type { Fence } from './fence.ts';
 import { type CatalogueScope, explainMissingParts } from './missing-parts.ts';
 
 /** The Postgres servers of a topology: gives sessions by the server's name. */
 export class Servers {
-  readonly #endpoints = new Map<string, Endpoint>();
+  #endpoints = new Map<string, Endpoint>();
+  #fence: Fence | undefined;
   readonly control: string;
-  readonly names: readonly string[];
 
   readonly #hasCatalogue: boolean;
 
   /** @param options.hasCatalogue - whether the import keeps what it knows there, and so may miss some of it */
-  constructor({ servers, control }: Topology, { hasCatalogue = true }: { hasCatalogue?: boolean } = {}) {
+  constructor(
+    { servers, control }: Pick<Topology, 'servers' | 'control'>,
+    { hasCatalogue = true }: { hasCatalogue?: boolean } = {},
+  ) {
     this.#hasCatalogue = hasCatalogue;
     this.control = control;
-    this.names = [...servers.keys()];
     for (const [name, settings] of servers) {
       this.#endpoints.set(name, new Endpoint({ applicationName: 'pg-hypervault import', ...settings }));
     }
+  }
+
+  get names(): readonly string[] {
+    return [...this.#endpoints.keys()];
   }
 
   endpoint(name: string): Endpoint {
@@ -29,9 +36,24 @@ export class Servers {
     throw new ConfigurationError(`there is no server ${JSON.stringify(name)}; known: ${this.names.join(', ')}`);
   }
 
+  /** The same servers, for who has the right to work on a source: sessions of those who had it before are ended. */
+  behind(fence: Fence): Servers {
+    const servers = new Servers({ servers: new Map(), control: this.control }, { hasCatalogue: this.#hasCatalogue });
+    servers.#endpoints = this.#endpoints;
+    servers.#fence = fence;
+    return servers;
+  }
+
   /** A session of its own; the caller ends it with {@link endClient}. */
-  connect(name: string, options: { signal?: AbortSignal | undefined; waitMs?: number } = {}): Promise<Client> {
-    return this.endpoint(name).connect(options);
+  async connect(name: string, options: { signal?: AbortSignal | undefined; waitMs?: number } = {}): Promise<Client> {
+    const client = await this.endpoint(name).connect(options);
+    try {
+      await this.#fence?.enter(name, client, options.signal);
+      return client;
+    } catch (error) {
+      await endClient(client);
+      throw error;
+    }
   }
 
   /** What the import has on a server. */

@@ -1,7 +1,10 @@
 import type { Client } from 'pg';
 import { ConfigurationError } from '../../errors.ts';
 import type { EndpointPool } from '../../internal/endpoint/pool.ts';
+import { Fence } from '../catalogue/fence.ts';
+import type { WorkerKind } from '../catalogue/lock.ts';
 import type { Servers } from '../catalogue/servers.ts';
+import type { SourceRow } from '../catalogue/source-rows.ts';
 import type { ImportConfig } from '../config/import-config.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import type { ImportLog } from '../log/import-log.ts';
@@ -21,6 +24,15 @@ export interface EngineContext {
   control<Result>(work: (client: Client) => Promise<Result>): Promise<Result>;
   readonly controlPool: EndpointPool;
   openSource(source: SourceConfig): Promise<ImportSource>;
+}
+
+/** What a command works with that holds the lock of a source: what earlier holders left running on the servers is ended. */
+export function holding(
+  context: EngineContext,
+  source: Pick<SourceRow, 'name' | 'key'>,
+  workers?: readonly WorkerKind[],
+): EngineContext {
+  return { ...context, servers: context.servers.behind(new Fence(source, workers)) };
 }
 
 export function sourceConfig({ config }: EngineContext, name: string): SourceConfig {

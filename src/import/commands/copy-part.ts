@@ -13,7 +13,7 @@ import { ReplicaStateError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import { messageOf } from '../workers/message-of.ts';
 import { settleStructures } from '../workers/settle-structures.ts';
-import { type EngineContext, sourceConfig } from './context.ts';
+import { type EngineContext, holding, sourceConfig } from './context.ts';
 import { type CopyResult, type CopySourceOptions, SourceCopy } from './copy-source.ts';
 import { holdShards } from './hold-shards.ts';
 import { stopReplica } from './stop-replica.ts';
@@ -80,19 +80,20 @@ function refuseWithoutParents(known: readonly TableRow[], wanted: ReadonlySet<st
 }
 
 async function copyPart(
-  context: EngineContext,
+  engine: EngineContext,
   name: string,
   schemas: readonly string[],
   isWanted: (table: string) => boolean,
   after: SourceStatus,
   options: PartOptions,
 ): Promise<CopyResult> {
-  const config = sourceConfig(context, name);
-  await stopReplica(context, name, { signal: options.signal });
-  const known = await context.control((client) => getSource(client, name));
+  const config = sourceConfig(engine, name);
+  await stopReplica(engine, name, { signal: options.signal });
+  const known = await engine.control((client) => getSource(client, name));
   refuseUnfit(known);
-  const lock = await lockSource(context.servers, known, { waitMs: 5_000, signal: options.signal });
+  const lock = await lockSource(engine.servers, known, { waitMs: 5_000, signal: options.signal });
   const before = lock.source;
+  const context = holding(engine, before);
   return underLock(lock, options.signal, async (signal) => {
     // While we waited, somebody may have switched: the rows to be replaced would be the newer ones
     refuseUnfit(before);

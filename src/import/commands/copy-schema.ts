@@ -4,7 +4,7 @@ import { getSource, letShardsGo, refuseSwitched, setStatus } from '../catalogue/
 import { deleteTable, listTables } from '../catalogue/table-rows.ts';
 import { PreflightError, ReplicaStateError } from '../errors.ts';
 import { serversOf } from '../workers/load-tables.ts';
-import { type EngineContext, sourceConfig } from './context.ts';
+import { type EngineContext, holding, sourceConfig } from './context.ts';
 import { SourceCopy } from './copy-source.ts';
 import { type DetachResult, standAlone } from './detach-replica.ts';
 import { holdShards } from './hold-shards.ts';
@@ -18,20 +18,21 @@ export interface CopySchemaResult extends DetachResult {
 
 /** Makes the source's tables without their rows: with keys, indexes, checks and foreign keys. The source is not followed. */
 export async function copySchema(
-  context: EngineContext,
+  engine: EngineContext,
   name: string,
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<CopySchemaResult> {
-  const config = sourceConfig(context, name);
+  const config = sourceConfig(engine, name);
   if (config.keepExistingSchema) {
     throw new ReplicaStateError(
       `the source ${name} has keep_existing_schema: its tables are there, none has to be made`,
     );
   }
-  await stopReplica(context, name, { signal });
-  const known = await context.control((client) => getSource(client, name));
-  const lock = await lockSource(context.servers, known, { waitMs: 5_000, signal });
+  await stopReplica(engine, name, { signal });
+  const known = await engine.control((client) => getSource(client, name));
+  const lock = await lockSource(engine.servers, known, { waitMs: 5_000, signal });
   const { source } = lock;
+  const context = holding(engine, source);
   try {
     refuseSwitched(source);
     const reader = await context.openSource(config);

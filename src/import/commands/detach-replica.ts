@@ -12,7 +12,7 @@ import { qualifiedName } from '../model/source-table.ts';
 import { routerOf, serversOf } from '../workers/load-tables.ts';
 import { forgetOnSource } from './add-source.ts';
 import { catchUp } from './catch-up.ts';
-import { type EngineContext, sourceConfig } from './context.ts';
+import { type EngineContext, holding, sourceConfig } from './context.ts';
 import { holdShards } from './hold-shards.ts';
 import { stopReplica } from './stop-replica.ts';
 
@@ -35,17 +35,18 @@ export interface DetachResult {
  * Nothing may write to the source any more.
  */
 export async function detachReplica(
-  context: EngineContext,
+  engine: EngineContext,
   name: string,
   options: DetachOptions = {},
 ): Promise<DetachResult> {
-  const config = sourceConfig(context, name);
+  const config = sourceConfig(engine, name);
   const { signal, timeoutMs = 600_000, force = false } = options;
-  await stopReplica(context, name, { signal });
-  const known = await context.control((client) => getSource(client, name));
+  await stopReplica(engine, name, { signal });
+  const known = await engine.control((client) => getSource(client, name));
   refuseSwitched(known);
-  const lock = await lockSource(context.servers, known, { waitMs: 5_000, signal });
+  const lock = await lockSource(engine.servers, known, { waitMs: 5_000, signal });
   const { source } = lock;
+  const context = holding(engine, source);
   try {
     refuseSwitched(source);
     if (!['initialised', 'synced', 'stopped', 'running'].includes(source.status)) {

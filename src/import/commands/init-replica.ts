@@ -4,7 +4,7 @@ import { deleteTable, listTables } from '../catalogue/table-rows.ts';
 import { PreflightError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import { messageOf } from '../workers/message-of.ts';
-import { type EngineContext, sourceConfig } from './context.ts';
+import { type EngineContext, holding, sourceConfig } from './context.ts';
 import { type CopyResult, type CopySourceOptions, SourceCopy } from './copy-source.ts';
 import { grantSchemas } from './grants.ts';
 import { holdShards } from './hold-shards.ts';
@@ -21,17 +21,14 @@ export interface InitOptions extends Partial<CopySourceOptions> {
  *
  * @throws PreflightError with everything that is wrong, before anything is changed
  */
-export async function initReplica(
-  context: EngineContext,
-  name: string,
-  options: InitOptions = {},
-): Promise<CopyResult> {
-  const config = sourceConfig(context, name);
-  await stopReplica(context, name, { signal: options.signal });
-  const known = await context.control((client) => getSource(client, name));
+export async function initReplica(engine: EngineContext, name: string, options: InitOptions = {}): Promise<CopyResult> {
+  const config = sourceConfig(engine, name);
+  await stopReplica(engine, name, { signal: options.signal });
+  const known = await engine.control((client) => getSource(client, name));
   refuseSwitched(known);
-  const lock = await lockSource(context.servers, known, { waitMs: 5_000, signal: options.signal });
+  const lock = await lockSource(engine.servers, known, { waitMs: 5_000, signal: options.signal });
   const before = lock.source;
+  const context = holding(engine, before);
   return underLock(lock, options.signal, async (signal) => {
     // While we waited, somebody may have switched: the rows to be replaced would be the newer ones
     refuseSwitched(before);

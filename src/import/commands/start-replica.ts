@@ -16,7 +16,7 @@ import { readIntoLog } from '../workers/read-into-log.ts';
 import { replayFromLog } from '../workers/replay-from-log.ts';
 import { type ReplicaObserver, type ReplicaParts, replicateDirectly, runReplica } from '../workers/replica.ts';
 import { together } from '../workers/together.ts';
-import { type EngineContext, sourceConfig } from './context.ts';
+import { type EngineContext, holding, sourceConfig } from './context.ts';
 import { holdShards } from './hold-shards.ts';
 
 export interface StartOptions extends ReplicaObserver {
@@ -82,7 +82,9 @@ async function runWorkers(
       });
       context.log.info(`${name}: replicating (process ${process.pid})`);
       options.onStarted?.();
-      await runReplica(context, config, source, options, signal, (parts, until) => worker(parts, until));
+      await runReplica(holding(context, source, workers), config, source, options, signal, (parts, until) =>
+        worker(parts, until),
+      );
     });
     context.log.info(`${name}: stopped`);
     await context.control(async (client) => {

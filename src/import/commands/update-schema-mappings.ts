@@ -7,7 +7,7 @@ import { updateStructure } from '../catalogue/table-names.ts';
 import { deleteTable, listTables } from '../catalogue/table-rows.ts';
 import { ReplicaStateError } from '../errors.ts';
 import { catchUp } from './catch-up.ts';
-import { type EngineContext, sourceConfig } from './context.ts';
+import { type EngineContext, holding, sourceConfig } from './context.ts';
 import { stopReplica } from './stop-replica.ts';
 
 export interface MappingChange {
@@ -23,19 +23,20 @@ export interface MappingChange {
  * are renamed in one transaction together with the catalogue.
  */
 export async function updateSchemaMappings(
-  context: EngineContext,
+  engine: EngineContext,
   name: string,
   {
     signal,
     timeoutMs = 600_000,
   }: { readonly signal?: AbortSignal | undefined; readonly timeoutMs?: number | undefined } = {},
 ): Promise<MappingChange> {
-  const config = sourceConfig(context, name);
+  const config = sourceConfig(engine, name);
   if (config.routing !== null)
     throw new ReplicaStateError(`the source ${name} goes to shards, whose schemas have fixed names`);
-  await stopReplica(context, name, { signal });
-  const source = await context.control((client) => getSource(client, name));
-  const lock = await lockSource(context.servers, source, { waitMs: 5_000, signal });
+  await stopReplica(engine, name, { signal });
+  const source = await engine.control((client) => getSource(client, name));
+  const lock = await lockSource(engine.servers, source, { waitMs: 5_000, signal });
+  const context = holding(engine, source);
   try {
     const before = source.mappings;
     const after = config.schemaMappings;

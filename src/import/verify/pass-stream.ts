@@ -5,7 +5,7 @@ import { readPosition } from '../catalogue/position-rows.ts';
 import type { Servers } from '../catalogue/servers.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
 import { catchUp } from '../commands/catch-up.ts';
-import type { EngineContext } from '../commands/context.ts';
+import { type EngineContext, holding } from '../commands/context.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import type { Position } from '../model/position.ts';
 import type { ImportSource } from '../source/import-source.ts';
@@ -31,7 +31,7 @@ export async function passStream(
 ): Promise<void> {
   if (!(await context.control((client) => isLocked(client, row)))) {
     const lock = await lockSource(context.servers, row, { signal });
-    await catchUp(context, config, row, { signal, timeoutMs }).finally(() => lock.release());
+    await catchUp(holding(context, row), config, row, { signal, timeoutMs }).finally(() => lock.release());
     return;
   }
   const wanted = await source.currentPosition();

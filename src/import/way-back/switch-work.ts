@@ -13,7 +13,7 @@ import {
   setStatus,
 } from '../catalogue/source-rows.ts';
 import { listTables, type TableRow } from '../catalogue/table-rows.ts';
-import { type EngineContext, sourceConfig } from '../commands/context.ts';
+import { type EngineContext, holding, sourceConfig } from '../commands/context.ts';
 import { holdShards } from '../commands/hold-shards.ts';
 import { stopReplica } from '../commands/stop-replica.ts';
 import type { SourceConfig } from '../config/source-config.ts';
@@ -58,21 +58,22 @@ export interface ServerPlace {
 
 /** Stops the replica and holds its lock for some work. */
 export async function withStopped<Result>(
-  context: EngineContext,
+  engine: EngineContext,
   name: string,
   { signal, timeoutMs = 600_000 }: SwitchOptions,
   work: (work: SwitchWork) => Promise<Result>,
 ): Promise<Result> {
-  const config = sourceConfig(context, name);
+  const config = sourceConfig(engine, name);
   if (config.kind !== 'pgsql') {
     throw new ReplicaStateError(
       'only a Postgres source is switched and has a way back; a MySQL one ends with detach-replica',
     );
   }
-  await stopReplica(context, name, { signal });
-  const known = await context.control((client) => getSource(client, name));
-  const lock = await lockSource(context.servers, known, { waitMs: 5_000, signal });
+  await stopReplica(engine, name, { signal });
+  const known = await engine.control((client) => getSource(client, name));
+  const lock = await lockSource(engine.servers, known, { waitMs: 5_000, signal });
   const { source } = lock;
+  const context = holding(engine, source);
   return underLock(lock, signal, async (until) => {
     await holdShards(context, config, source);
     await context.control((client) => setFlags(client, source, { stopRequested: false, paused: false }));

@@ -1,8 +1,9 @@
 import { HypervaultError } from '../../errors.ts';
 import { Backoff } from '../../internal/backoff.ts';
 import { sleep } from '../../internal/sleep.ts';
-import { isConnectionLoss, SQLSTATE, SV, sqlStateOf } from '../../internal/sqlstate.ts';
-import { isOfTheTable, type ServerApplier } from '../apply/server-applier.ts';
+import { isConnectionLoss, SQLSTATE, sqlStateOf } from '../../internal/sqlstate.ts';
+import { isOfTheTable, isPositionMoved } from '../apply/apply-errors.ts';
+import type { ServerApplier } from '../apply/server-applier.ts';
 import type { ImportLog } from '../log/import-log.ts';
 import type { Position } from '../model/position.ts';
 import type { Batch } from '../stream/batch.ts';
@@ -96,7 +97,7 @@ export class ReplayWorker {
           continue;
         }
         // A killed process of ours may still have been committing when we took over
-        if (sqlStateOf(error) === SV.importPositionMoved) throw new ReadAgain(isolate);
+        if (isPositionMoved(error)) throw new ReadAgain(isolate);
         if (!isRetryable(error)) throw error;
         if (wasInside) throw new ReadAgain(isolate);
         const delay = backoff.next();
