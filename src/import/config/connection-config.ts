@@ -1,6 +1,6 @@
 import { CONNECTION_SETTING_KEYS, type ConnectionSettings } from '../../internal/endpoint/settings.ts';
 import { assertKnownKeys } from '../../internal/known-keys.ts';
-import type { MysqlSettings } from '../mysql/session.ts';
+import type { MysqlSettings } from '../mysql/settings.ts';
 import type { RawSection } from './raw.ts';
 
 /** `db_conn` of a MySQL source. What has no meaning here is added to `warnings`. */

@@ -2,7 +2,7 @@ import { ConfigurationError } from '../../errors.ts';
 import type { ConnectionSettings } from '../../internal/endpoint/settings.ts';
 import { assertKnownKeys } from '../../internal/known-keys.ts';
 import type { ValuePolicies } from '../mapping/value-policy.ts';
-import type { MysqlSettings } from '../mysql/session.ts';
+import type { MysqlSettings } from '../mysql/settings.ts';
 import { slotName } from '../postgres/publication.ts';
 import { readMysqlConnection, readPostgresConnection } from './connection-config.ts';
 import { RawSection } from './raw.ts';

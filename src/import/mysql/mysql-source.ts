@@ -20,7 +20,8 @@ import { readSourceTables } from './information-schema.ts';
 import { placeAt } from './place-at.ts';
 import { placeBeforePrepared } from './place-before-prepared.ts';
 import { preflightMysql } from './preflight.ts';
-import { MysqlSession, type MysqlSettings, sourceLabel } from './session.ts';
+import { MysqlSession } from './session.ts';
+import { type MysqlSettings, sourceLabel } from './settings.ts';
 import { openSnapshot } from './snapshot.ts';
 import { currentPosition } from './status.ts';
 

@@ -3,18 +3,7 @@ import { AuthenticationError } from '../../errors.ts';
 import { throwIfAborted } from '../../internal/sleep.ts';
 import { SourceUnavailableError } from '../errors.ts';
 import { loadMysql } from './driver.ts';
-
-/** How to reach a MySQL or MariaDB server: `db_conn` of the configuration. */
-export interface MysqlSettings {
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password: string;
-  readonly connectTimeoutMs: number;
-  readonly ssl?: ConnectionOptions['ssl'] | undefined;
-  /** `net_read_timeout` and `net_write_timeout` of our sessions. */
-  readonly netTimeoutSeconds: number;
-}
+import { type MysqlSettings, sourceLabel } from './settings.ts';
 
 /** What mysql2 is told, without the session variables. */
 export function driverOptions(settings: MysqlSettings): ConnectionOptions {
@@ -30,13 +19,8 @@ export function driverOptions(settings: MysqlSettings): ConnectionOptions {
     supportBigNumbers: true,
     bigNumberStrings: true,
     jsonStrings: true,
-    ...(settings.ssl !== undefined && { ssl: settings.ssl }),
+    ...(settings.ssl !== undefined && { ssl: settings.ssl as NonNullable<ConnectionOptions['ssl']> }),
   };
-}
-
-/** `host:port`, for messages. */
-export function sourceLabel(settings: MysqlSettings): string {
-  return `${settings.host}:${settings.port}`;
 }
 
 /** One row as it came, a Buffer (or null) per column. */

@@ -5,7 +5,8 @@ import type { MappedTable } from '../model/target-table.ts';
 import type { Snapshot, SnapshotOptions, SnapshotReader } from '../source/snapshot.ts';
 import { qualifyMysql } from './copy-line.ts';
 import type { SourceServer } from './flavour.ts';
-import { MysqlSession, type MysqlSettings } from './session.ts';
+import { MysqlSession } from './session.ts';
+import type { MysqlSettings } from './settings.ts';
 import { currentPosition, snapshotPosition } from './status.ts';
 import { TableReader } from './table-reader.ts';
 

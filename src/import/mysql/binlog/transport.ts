@@ -1,7 +1,8 @@
 import { AbortedError, HypervaultError } from '../../../errors.ts';
 import { BinlogPurgedError, SourceUnavailableError } from '../../errors.ts';
 import { loadZongji } from '../driver.ts';
-import { driverOptions, explain, type MysqlSettings, sourceLabel } from '../session.ts';
+import { driverOptions, explain } from '../session.ts';
+import { type MysqlSettings, sourceLabel } from '../settings.ts';
 import { loadUnzstd, type Unzstd } from '../zstd.ts';
 import { PacketReader } from './packet-reader.ts';
 import { isRowsEvent, PARTIAL_UPDATE_EVENT, TABLE_MAP_EVENT, TRANSACTION_PAYLOAD_EVENT } from './rows-event.ts';
