@@ -5,7 +5,7 @@ import { linkSignals } from '../../internal/link-signals.ts';
 import { sleep } from '../../internal/sleep.ts';
 import { isConnectionLoss } from '../../internal/sqlstate.ts';
 import { LockLostError, ReplicaStateError } from '../errors.ts';
-import type { Servers } from './servers.ts';
+import { inTransaction, type Servers } from './servers.ts';
 import { getSource, type SourceRow } from './source-rows.ts';
 
 /** The right to work on a source. It ends with its session, so a killed process holds nothing back. */
@@ -124,6 +124,27 @@ async function tryLock(client: Client, source: SourceRow, workers: readonly Work
     await client.query('select pg_advisory_unlock($1, $2)', [ADVISORY_LOCK_CLASS.import, keyOf(source, worker)]);
   }
   return false;
+}
+
+/**
+ * Notes that a source no longer runs, unless somebody works on it. Whoever takes the lock while we look says that it runs
+ * after us, for the row of the source is ours until then.
+ */
+export async function noteStopped(client: Client, source: Pick<SourceRow, 'id'>): Promise<void> {
+  await inTransaction(client, async () => {
+    await client.query('select from hypervault.import_source where source_id = $1 for no key update', [
+      source.id.toString(),
+    ]);
+    if (await isLocked(client, source)) return;
+    await client.query(
+      `update hypervault.import_source
+          set status = 'stopped',
+              reason = null
+        where source_id = $1
+          and status = 'running'`,
+      [source.id.toString()],
+    );
+  });
 }
 
 /** Whether some process works on the source now: what the status column says may be left over from a killed one. */

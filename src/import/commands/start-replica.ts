@@ -1,6 +1,6 @@
 import { HypervaultError } from '../../errors.ts';
 import { noteError } from '../catalogue/error-rows.ts';
-import { isLocked, lockSource, underLock, type WorkerKind } from '../catalogue/lock.ts';
+import { isLocked, lockSource, noteStopped, underLock, type WorkerKind } from '../catalogue/lock.ts';
 import {
   getSource,
   refuseSwitched,
@@ -87,10 +87,8 @@ async function runWorkers(
       );
     });
     context.log.info(`${name}: stopped`);
-    await context.control(async (client) => {
-      // The other worker may still run somewhere
-      if (!(await isLocked(client, source))) await setStatus(client, source, 'stopped');
-    });
+    // The other worker may still run somewhere
+    await context.control((client) => noteStopped(client, source));
   } catch (error) {
     const message = messageOf(error);
     const noting = context.control(async (client) => {

@@ -1,8 +1,8 @@
 import { TimeoutError } from '../../errors.ts';
 import { sleep } from '../../internal/sleep.ts';
 import { type KnownSource, listKnownSources } from '../catalogue/any-version.ts';
-import { isLocked } from '../catalogue/lock.ts';
-import { getSource, setFlags, setStatus } from '../catalogue/source-rows.ts';
+import { isLocked, noteStopped } from '../catalogue/lock.ts';
+import { getSource, setFlags } from '../catalogue/source-rows.ts';
 import type { EngineContext } from './context.ts';
 
 export interface StopOptions {
@@ -39,7 +39,7 @@ async function stop(
   const held = await context.control((client) => isLocked(client, source));
   if (!held) {
     // Killed: the status column still says that it runs
-    if (source.status === 'running') await context.control((client) => setStatus(client, source, 'stopped'));
+    if (source.status === 'running') await context.control((client) => noteStopped(client, source));
     return { stopped: false };
   }
   if (source.status !== 'running') return { stopped: false };

@@ -50,12 +50,18 @@ export async function updateSchemaMappings(
     const server = config.server ?? context.config.topology.control;
     await context.servers.with(server, (client) =>
       inTransaction(client, async () => {
+        const structures = await listStructures(client, source.key);
+        // A run that was cut off before it told the catalogue has renamed them already
+        const left = renamed.filter(({ origin, to }) => {
+          const own = structures.filter((row) => row.source.schema === origin);
+          return own.length === 0 || own.some((row) => row.target.schema !== to);
+        });
         // Two schemas may have exchanged their names
-        for (const { from } of renamed)
+        for (const { from } of left)
           await client.query(`alter schema ${quoteIdentifier(from)} rename to ${quoteIdentifier(`hv_rename_${from}`)}`);
-        for (const { from, to } of renamed)
+        for (const { from, to } of left)
           await client.query(`alter schema ${quoteIdentifier(`hv_rename_${from}`)} rename to ${quoteIdentifier(to)}`);
-        for (const row of await listStructures(client, source.key)) {
+        for (const row of structures) {
           const schema = after[row.source.schema];
           if (schema === undefined || schema === row.target.schema) continue;
           await putStructure(client, source.key, { ...row, target: { ...row.target, schema } });
