@@ -14,6 +14,7 @@ export const SQLSTATE = {
   insufficientPrivilege: '42501',
   undefinedFunction: '42883',
   undefinedTable: '42P01',
+  duplicateTable: '42P07',
   undefinedColumn: '42703',
   undefinedObject: '42704',
   objectNotInPrerequisiteState: '55000',

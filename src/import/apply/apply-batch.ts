@@ -57,22 +57,28 @@ function* changesAt(all: Iterable<TableChanges>, server: string): Generator<Tabl
 async function applyStructure(round: StructureRound, target: ApplyTarget): Promise<boolean> {
   const { before, after } = round;
   const table = after ?? before;
-  if (table === null || target.aside.has(table.id) || round.transactionStart < target.applied) return false;
+  if (table === null || round.transactionStart < target.applied) return false;
   const destinations = table.router.destinations.filter(({ server }) => server === target.server);
   if (destinations.length === 0) return false;
+  if (target.aside.has(table.id)) {
+    // Under which name the source has it now has to be known still
+    await noteStructure(round, table.id, target);
+    return false;
+  }
   await target.step(table, async () => {
     for (const { schema } of destinations) await changeStructure(round, schema, target);
-    const { client, sourceKey } = target;
-    if (after === null) await deleteStructure(client, sourceKey, table.id);
-    else
-      await putStructure(client, sourceKey, {
-        tableId: after.id,
-        version: after.version,
-        source: after.source,
-        target: after.target,
-      });
+    await noteStructure(round, table.id, target);
   });
   return true;
+}
+
+async function noteStructure(
+  { after }: StructureRound,
+  tableId: number,
+  { client, sourceKey }: ApplyTarget,
+): Promise<void> {
+  if (after === null) await deleteStructure(client, sourceKey, tableId);
+  else await putStructure(client, sourceKey, { ...after, tableId });
 }
 
 /** Views of the user stand in the way of dropping or changing a column: they are taken down and put up again. */

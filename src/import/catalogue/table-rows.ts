@@ -18,14 +18,20 @@ export interface ChunkPlan {
   readonly bounds: readonly string[];
 }
 
+/** The version of a table that the reader registered; the first that it has when it is applied, or in the log, is 1. */
+export const AHEAD = 0;
+
 export type TableState = 'copying' | 'followed' | 'aside' | 'dropped';
 
 /** A table as the catalogue knows it. */
 export interface TableRow {
   readonly id: number;
+  /** Its name in the catalogue; another than the source's while that is on its way to another table. */
+  readonly registeredAs: string;
   readonly source: SourceTable;
   readonly target: TargetTable;
   readonly routing: StoredRouting;
+  /** Counts the structures it has had; {@link AHEAD} when it was read of and is not there yet. */
   readonly version: number;
   readonly state: TableState;
   readonly reason: string | null;
@@ -38,12 +44,13 @@ type Queryable = Pick<ClientBase, 'query'>;
 type Raw = Record<string, unknown>;
 
 const COLUMNS = `
-  table_id::text as id, routing, source_structure, target_structure, version, state, reason, chunks, copied_at,
+  table_id::text as id, origin_table, routing, source_structure, target_structure, version, state, reason, chunks, copied_at,
   pending_indexes`;
 
 function toRow(raw: Raw): TableRow {
   return {
     id: Number(raw.id),
+    registeredAs: raw.origin_table as string,
     source: raw.source_structure as SourceTable,
     target: raw.target_structure as TargetTable,
     routing: raw.routing as StoredRouting,
@@ -96,25 +103,34 @@ export interface NewTable {
   readonly routing: StoredRouting;
 }
 
-/** Registers a table, or takes it up anew with its present structure. Chunks and places of an earlier copy are forgotten. */
-export async function putTable(
+/** Registers a table to copy, or takes it up anew with its present structure. An earlier copy is forgotten. */
+export function putTable(client: Queryable, source: SourceRow, table: NewTable): Promise<TableRow> {
+  return put(client, source, table, { state: 'copying', ahead: false });
+}
+
+/** Registers a table that the reader has met and that is to be made when what it read is applied. */
+export function putTableAhead(client: Queryable, source: SourceRow, table: NewTable): Promise<TableRow> {
+  return put(client, source, table, { state: 'followed', ahead: true });
+}
+
+async function put(
   client: Queryable,
   source: SourceRow,
   table: NewTable,
-  state: TableState = 'copying',
+  { state, ahead }: { readonly state: TableState; readonly ahead: boolean },
 ): Promise<TableRow> {
   const { rows } = await client.query<Raw>(
     `insert into hypervault.import_table
        (source_id, origin_schema, origin_table, target_schema, target_table, routing, source_structure,
-        target_structure, state)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        target_structure, state, version)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, case when $10 then ${AHEAD} else 1 end)
      on conflict (source_id, origin_schema, origin_table) do update
         set target_schema = excluded.target_schema,
             target_table = excluded.target_table,
             routing = excluded.routing,
             source_structure = excluded.source_structure,
             target_structure = excluded.target_structure,
-            version = import_table.version + 1,
+            version = case when $10 then ${AHEAD} else import_table.version + 1 end,
             state = excluded.state,
             reason = null,
             chunks = null,
@@ -131,6 +147,7 @@ export async function putTable(
       JSON.stringify(table.source),
       JSON.stringify(table.target),
       state,
+      ahead,
     ],
   );
   return toRow(rows[0]!);
@@ -157,6 +174,17 @@ export async function setCopied(
             reason = null
       where table_id = $1`,
     [tableId, printCopiedAt(copiedAt), JSON.stringify(pendingIndexes)],
+  );
+}
+
+/** The copy shows one place of the log now. Whether the table is followed is no concern of this: it may be aside meanwhile. */
+export async function setConsistentCopy(client: Queryable, tableId: number, all: bigint): Promise<void> {
+  await client.query(
+    `update hypervault.import_table
+        set copied_at = $2,
+            pending_indexes = '[]'
+      where table_id = $1`,
+    [tableId, printCopiedAt({ all, column: null, ranges: [] })],
   );
 }
 

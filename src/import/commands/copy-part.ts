@@ -1,3 +1,4 @@
+import type { Client } from 'pg';
 import { dependentsOf } from '../catalogue/dependents.ts';
 import { lockSource, underLock } from '../catalogue/lock.ts';
 import {
@@ -8,15 +9,16 @@ import {
   setFlags,
   setStatus,
 } from '../catalogue/source-rows.ts';
-import { listTables, type TableRow } from '../catalogue/table-rows.ts';
+import { deleteTable, listTables, type TableRow } from '../catalogue/table-rows.ts';
 import { ReplicaStateError } from '../errors.ts';
 import { qualifiedName } from '../model/source-table.ts';
 import { messageOf } from '../workers/message-of.ts';
-import { settleStructures } from '../workers/settle-structures.ts';
+import { forgetUnapplied } from '../workers/settle-structures.ts';
 import { type EngineContext, holding, sourceConfig } from './context.ts';
 import { type CopyResult, type CopySourceOptions, SourceCopy } from './copy-source.ts';
 import { holdShards } from './hold-shards.ts';
 import { stopReplica } from './stop-replica.ts';
+import type { Survey } from './survey.ts';
 import { surveyToCopy } from './survey-to-copy.ts';
 
 export type PartOptions = Partial<CopySourceOptions>;
@@ -99,13 +101,14 @@ async function copyPart(
     refuseUnfit(before);
     try {
       await holdShards(context, config, before);
-      if (before.status !== 'syncing') await settleStructures(context, config, before);
+      if (before.status !== 'syncing') await forgetUnapplied(context, config, before);
       const whole = await surveyToCopy(context, config, { schemas, isWanted, signal });
       const survey = {
         ...whole,
         tables: whole.tables.filter(({ source }) => isWanted(qualifiedName(source))),
         leftOut: whole.leftOut.filter(({ source }) => isWanted(qualifiedName(source))),
       };
+      await context.control((client) => forgetGone(client, before, survey, schemas, isWanted));
       await context.control(async (client) => {
         await setStatus(client, before, 'syncing');
         await setFlags(client, before, { stopRequested: false, paused: false });
@@ -126,4 +129,20 @@ function refuseUnfit(source: SourceRow): void {
   refuseSwitched(source);
   if (source.status === 'ready' || source.status === 'initialising')
     throw new ReplicaStateError(`the source ${source.name} is ${source.status}; run init-replica first`);
+}
+
+/** Tables that were set aside, and were dropped or renamed in the source since. */
+async function forgetGone(
+  client: Client,
+  source: SourceRow,
+  { tables, leftOut }: Pick<Survey, 'tables' | 'leftOut'>,
+  schemas: readonly string[],
+  isWanted: (table: string) => boolean,
+): Promise<void> {
+  const there = new Set([...tables, ...leftOut].map((planned) => qualifiedName(planned.source)));
+  for (const row of await listTables(client, source)) {
+    const name = qualifiedName(row.source);
+    if (row.state === 'aside' && schemas.includes(row.source.schema) && isWanted(name) && !there.has(name))
+      await deleteTable(client, row.id);
+  }
 }

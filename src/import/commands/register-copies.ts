@@ -1,9 +1,10 @@
+import type { ClientBase } from 'pg';
 import { qualify } from '../apply/table-sql.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
-import { listTables, putTable, setTableState } from '../catalogue/table-rows.ts';
+import { deleteTable, listTables, putTable, setTableState, type TableRow } from '../catalogue/table-rows.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { loadingSchema } from '../mapping/names.ts';
-import { qualifiedName } from '../model/source-table.ts';
+import { qualifiedName, type SourceTable } from '../model/source-table.ts';
 import { unmappedTable } from '../model/target-table.ts';
 import { TableCopy } from '../snapshot/copy-job.ts';
 import { routerOf } from '../workers/load-tables.ts';
@@ -28,7 +29,14 @@ export async function registerCopies(
 ): Promise<RegisteredCopies> {
   const keep = new Set<number>();
   const copies = await context.control(async (client) => {
-    const known = new Map((await listTables(client, source)).map((row) => [qualifiedName(row.source), row]));
+    const rows = await listTables(client, source);
+    const known = new Map(rows.map((row) => [qualifiedName(row.source), row]));
+    // A table that was renamed or dropped in what is not applied yet, and whose place the copy takes
+    const forgetOthers = async (client: ClientBase, { id }: TableRow, { schema, name }: SourceTable): Promise<void> => {
+      for (const row of rows)
+        if (row.id !== id && row.source.schema === schema && row.source.name === name)
+          await deleteTable(client, row.id);
+    };
     const result: TableCopy[] = [];
     for (const planned of survey.tables) {
       const old = known.get(qualifiedName(planned.source));
@@ -37,11 +45,13 @@ export async function registerCopies(
       const row = goesOn ? old : await putTable(client, source, planned);
       if (goesOn) keep.add(row.id);
       result.push(new TableCopy(row, routerOf(context, config, row)));
+      await forgetOthers(client, row, planned.source);
     }
     for (const { source: table, reason } of survey.leftOut) {
       const target = unmappedTable(config.schemaMappings[table.schema]!, table.name);
       const row = await putTable(client, source, { source: table, target, routing: { kind: 'one' } });
       await setTableState(client, row.id, 'aside', reason);
+      await forgetOthers(client, row, table);
     }
     return result;
   });

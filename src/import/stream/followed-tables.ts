@@ -10,8 +10,9 @@ import { CascadeReach } from './pending-cascades.ts';
 export class FollowedTables {
   #tables = new Map<number, FollowedTable>();
   readonly #names = new Map<string, number>();
-  readonly #known = new Set<number>();
-  #kept: Map<number, FollowedTable> | undefined;
+  /** By number: the last name. */
+  #known = new Map<number, string>();
+  #kept: { readonly tables: Map<number, FollowedTable>; readonly known: Map<number, string> } | undefined;
   #reach: CascadeReach | undefined;
 
   constructor(tables: Iterable<FollowedTable> = []) {
@@ -32,11 +33,18 @@ export class FollowedTables {
     return this.#known.has(id);
   }
 
+  /** Whether a table of that number had another name when it was last followed here. */
+  isElsewhere(id: number, { schema, name }: { readonly schema: string; readonly name: string }): boolean {
+    const known = this.#known.get(id);
+    return known !== undefined && known !== nameOf(schema, name);
+  }
+
   put(table: FollowedTable): void {
     this.remove(table);
-    this.#known.add(table.id);
+    const name = nameOf(table.source.schema, table.source.name);
+    this.#known.set(table.id, name);
     this.#tables.set(table.id, table);
-    this.#names.set(nameOf(table.source.schema, table.source.name), table.id);
+    this.#names.set(name, table.id);
   }
 
   /** A table was dropped, or set aside. */
@@ -51,7 +59,7 @@ export class FollowedTables {
 
   /** Keeps the present state, of the end of a batch that was handed over: reading may have to begin there again. */
   keep(): void {
-    this.#kept = new Map(this.#tables);
+    this.#kept = { tables: new Map(this.#tables), known: new Map(this.#known) };
   }
 
   /** Goes back to the state kept last. Tables set aside meanwhile stay out. */
@@ -59,7 +67,9 @@ export class FollowedTables {
     if (this.#kept === undefined) return;
     this.#names.clear();
     this.#tables.clear();
-    for (const table of this.#kept.values()) if (!isAside(table.id)) this.put(table);
+    for (const table of this.#kept.tables.values()) if (!isAside(table.id)) this.put(table);
+    // What was met since comes again, and is not yet in what waits
+    this.#known = new Map(this.#kept.known);
     this.#reach = undefined;
   }
 

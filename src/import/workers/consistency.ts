@@ -1,7 +1,8 @@
+import { SQLSTATE, sqlStateOf } from '../../internal/sqlstate.ts';
 import type { ServerApplier } from '../apply/server-applier.ts';
 import { noteError } from '../catalogue/error-rows.ts';
 import { type SourceRow, setConsistency } from '../catalogue/source-rows.ts';
-import { setCopied, type TableRow } from '../catalogue/table-rows.ts';
+import { setConsistentCopy, type TableRow } from '../catalogue/table-rows.ts';
 import type { EngineContext } from '../commands/context.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { indexStatement } from '../ddl/create-table.ts';
@@ -30,8 +31,10 @@ export async function becomeConsistent(
         for (const { schema } of router.destinations.filter((destination) => destination.server === server)) {
           for (const index of table.pendingIndexes) {
             const sql = inSchema(indexStatement(table.target, index), schema);
-            await client.query(sql).catch((error: unknown) =>
-              context.control((control) =>
+            await client.query(sql).catch((error: unknown) => {
+              // Made already by a process that was killed here
+              if (sqlStateOf(error) === SQLSTATE.duplicateTable) return;
+              return context.control((control) =>
                 noteError(control, source, {
                   phase: 'copy',
                   tableId: table.id,
@@ -39,13 +42,13 @@ export async function becomeConsistent(
                   message: `the index ${index.name} could not be made: ${messageOf(error)}`,
                   sql,
                 }),
-              ),
-            );
+              );
+            });
           }
         }
       });
     }
-    await context.control((client) => setCopied(client, table.id, { all, column: null, ranges: [] }, []));
+    await context.control((client) => setConsistentCopy(client, table.id, all));
   }
   await context.control((client) => setConsistency(client, source, source.highWater, true));
 }

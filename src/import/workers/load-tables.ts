@@ -1,6 +1,6 @@
 import { listStructures } from '../catalogue/position-rows.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
-import { listTables, type TableRow } from '../catalogue/table-rows.ts';
+import { AHEAD, listTables, type TableRow } from '../catalogue/table-rows.ts';
 import type { EngineContext } from '../commands/context.ts';
 import type { SourceConfig } from '../config/source-config.ts';
 import { qualifiedName } from '../model/source-table.ts';
@@ -60,7 +60,7 @@ export async function loadTables(
 /** The tables of the catalogue that are to be followed. */
 export function followedFrom(context: EngineContext, config: SourceConfig, rows: readonly TableRow[]): FollowedTable[] {
   return rows
-    .filter(({ state }) => state === 'followed')
+    .filter(({ state, version }) => state === 'followed' && version !== AHEAD)
     .map((row) => ({
       id: row.id,
       version: row.version,

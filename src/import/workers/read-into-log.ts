@@ -3,6 +3,7 @@ import { readPosition } from '../catalogue/position-rows.ts';
 import { listPrepared } from '../catalogue/prepared-rows.ts';
 import { givingNames, updateStructure } from '../catalogue/table-names.ts';
 import { listTables, setDropped } from '../catalogue/table-rows.ts';
+import type { Position } from '../model/position.ts';
 import { earliest } from '../snapshot/copy-job.ts';
 import type { Batch } from '../stream/batch.ts';
 import { BatchQueue } from '../stream/batch-queue.ts';
@@ -13,6 +14,7 @@ import { followedFrom, loadTables, serversOf } from './load-tables.ts';
 import { readWorkerOf } from './make-read-worker.ts';
 import { hasPostgis } from './postgis.ts';
 import type { ReplicaParts } from './replica.ts';
+import { settleStructures } from './settle-structures.ts';
 import { together } from './together.ts';
 
 /**
@@ -24,14 +26,23 @@ export async function readIntoLog(parts: ReplicaParts, signal: AbortSignal): Pro
   const servers = serversOf(context, config);
   await context.control((client) => trimLog(client, source));
   const logged = await context.control((client) => endOfLog(client, source));
-  const positions = await Promise.all(
-    servers.map((name) => context.servers.with(name, (client) => readPosition(client, source.key))),
-  );
-  const start = logged ?? earliest(positions.filter((row) => row !== null).map(({ position }) => position));
-  // With an empty log the tables are as the servers have them, else as the catalogue does
+  // What was read ahead of the log by one that was killed
+  if (logged === null) await settleStructures(context, config, source);
+  const applied = new Map<string, bigint>();
+  const positions: Position[] = [];
+  for (const server of servers) {
+    const row = await context.servers.with(server, (client) => readPosition(client, source.key));
+    if (row === null) continue;
+    positions.push(row.position);
+    applied.set(server, row.position.ordinal);
+  }
+  const start = logged ?? earliest(positions);
+  const even = positions.every(({ ordinal }) => ordinal === positions[0]!.ordinal);
+  const behind = servers.find((server) => applied.get(server) === start.ordinal) ?? servers[0]!;
+  // With an empty log the tables are as the servers have them, else as the catalogue does – where it is not ahead of the log
   const tables = new FollowedTables(
     logged === null
-      ? await loadTables(context, config, source, servers[0]!)
+      ? await loadTables(context, config, source, behind)
       : followedFrom(context, config, await context.control((client) => listTables(client, source))),
   );
   const queue = new BatchQueue();
@@ -39,9 +50,10 @@ export async function readIntoLog(parts: ReplicaParts, signal: AbortSignal): Pro
     queue,
     tables,
     start,
-    sink: new RowSink(),
-    postgis: await hasPostgis(context, servers[0]!),
-    prepared: await preparedAtEnd(parts, servers[0]!),
+    // Batches that are in the log already end where those ended that the servers have, others need not
+    sink: new RowSink(logged !== null || even ? undefined : applied),
+    postgis: await hasPostgis(context, behind),
+    prepared: await preparedAtEnd(parts, behind),
     onStream: () => {},
   });
   const writer = async (until: AbortSignal): Promise<void> => {

@@ -13,6 +13,7 @@ const POLL_MS = 100;
 /** Applies what stands in the log of changes, and takes it out when all servers have it. */
 export async function replayFromLog(parts: ReplicaParts, signal: AbortSignal): Promise<void> {
   await withoutForeignKeys(parts.context, parts.config, parts.source);
+  await parts.notes.everyDependent();
   for (let isolate = false; !signal.aborted; ) {
     try {
       await logSession(parts, signal, isolate);

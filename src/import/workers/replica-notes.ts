@@ -80,13 +80,22 @@ export class ReplicaNotes {
    * or was still to be applied when that was set aside, are aside too.
    */
   async structuresChanged(ids: ReadonlySet<number>): Promise<void> {
-    if (!this.#cascades || ids.size === 0) return;
+    if (ids.size > 0) await this.#settleDependents((id) => ids.has(id));
+  }
+
+  /** The same for all tables: a process may have been killed before it came to that. */
+  async everyDependent(): Promise<void> {
+    await this.#settleDependents(() => true);
+  }
+
+  async #settleDependents(isChanged: (id: number) => boolean): Promise<void> {
+    if (!this.#cascades) return;
     const fresh = await this.#context.control(async (client) => {
       const tables = await listTables(client, this.#source);
       const parents = tables.filter(({ id, state }) => state === 'aside' || this.aside.has(id));
       const reached = new Set<TableRow>();
       const dependents = parents.flatMap((parent) => dependentsOf(parent, tables));
-      for (const { table, parent } of dependents) if (ids.has(table.id) || reached.has(parent)) reached.add(table);
+      for (const { table, parent } of dependents) if (isChanged(table.id) || reached.has(parent)) reached.add(table);
       return this.#enterDependents(
         client,
         dependents.filter(({ table }) => reached.has(table)),

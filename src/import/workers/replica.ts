@@ -1,6 +1,5 @@
 import { linkSignals } from '../../internal/link-signals.ts';
 import { ServerApplier } from '../apply/server-applier.ts';
-import { deleteLog } from '../catalogue/log-rows.ts';
 import { listPrepared } from '../catalogue/prepared-rows.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
 import { givingNames, updateStructure } from '../catalogue/table-names.ts';
@@ -21,7 +20,7 @@ import { hasPostgis } from './postgis.ts';
 import { ReadAgain, ReplayWorker } from './replay-worker.ts';
 import { ReplicaNotes } from './replica-notes.ts';
 import { Reporter } from './reporter.ts';
-import { settleStructures } from './settle-structures.ts';
+import { forgetUnapplied } from './settle-structures.ts';
 import { together } from './together.ts';
 import { withoutForeignKeys } from './without-foreign-keys.ts';
 
@@ -76,12 +75,10 @@ export async function runReplica(
  */
 export async function replicateDirectly(parts: ReplicaParts, signal: AbortSignal): Promise<void> {
   const { context, source } = parts;
-  await Promise.all([
-    withoutForeignKeys(context, parts.config, source),
-    // Whatever two separate workers left between them is read again
-    context.control((client) => deleteLog(client, source)),
-  ]);
-  await parts.notes.structuresChanged(await settleStructures(context, parts.config, source));
+  // Whatever two separate workers left between them is read again
+  await forgetUnapplied(context, parts.config, source);
+  await withoutForeignKeys(context, parts.config, source);
+  await parts.notes.everyDependent();
   for (let isolate = false; !signal.aborted; ) {
     try {
       await directSession(parts, signal, isolate);

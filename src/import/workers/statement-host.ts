@@ -3,7 +3,7 @@ import { noteError } from '../catalogue/error-rows.ts';
 import type { SourceRow } from '../catalogue/source-rows.ts';
 import { findNamed, freeName, givingNames } from '../catalogue/table-names.ts';
 import type { StoredRouting } from '../catalogue/table-rows.ts';
-import { deleteTable, putTable, setTableState } from '../catalogue/table-rows.ts';
+import { AHEAD, deleteTable, putTable, putTableAhead, setTableState } from '../catalogue/table-rows.ts';
 import { type EngineContext, mappingOptions } from '../commands/context.ts';
 import { isWanted } from '../commands/wanted.ts';
 import type { SourceConfig } from '../config/source-config.ts';
@@ -40,11 +40,12 @@ export function statementHost(
     return spreadTables([...others, { source: table, target, routing: choice.routing }]).at(-1)!.target;
   };
   // Renamed or dropped when the log has another table under its name, it may not be so here for long: its number must
-  // not become the other's. One that was set aside is gone for good, with the reason why
+  // not become the other's. One that was set aside under that name is gone for good, with the reason why
   const letGoOfName = async (client: ClientBase, name: SourceTable): Promise<void> => {
     const holder = await findNamed(client, source, name);
-    if (holder?.state === 'aside') await deleteTable(client, holder.id);
-    else if (holder !== null && tables.hasKnown(holder.id)) await freeName(client, holder.id);
+    if (holder === null) return;
+    if (holder.state === 'aside' && !tables.isElsewhere(holder.id, name)) await deleteTable(client, holder.id);
+    else if (tables.hasKnown(holder.id)) await freeName(client, holder.id);
   };
   return {
     wants: (schema, name) => isWanted(config, { schema, name }),
@@ -56,12 +57,12 @@ export function statementHost(
       const row = await context.control((client) =>
         givingNames(client, source, async () => {
           await letGoOfName(client, table);
-          return putTable(client, source, { source: table, target, routing: choice.routing }, 'followed');
+          return putTableAhead(client, source, { source: table, target, routing: choice.routing });
         }),
       );
       return {
         id: row.id,
-        version: row.version,
+        version: AHEAD + 1,
         source: table,
         target,
         router: routerOf(context, config, row),

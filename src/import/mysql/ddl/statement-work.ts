@@ -138,16 +138,19 @@ export class StatementWork {
     return outcome;
   }
 
+  /** Whether a table of that name was copied after the statement. */
+  #isCopiedLater(name: TableName): boolean {
+    return this.#options.tables.find(name.schema, name.name) !== null && this.#find(name) === null;
+  }
+
   async #renameOne(from: TableName, to: TableName): Promise<StatementOutcome | null> {
     const { host, readTable } = this.#options;
     const table = this.#find(from);
     if (table === null) {
-      if (this.#options.tables.find(from.schema, from.name) !== null) return null;
-      if (!host.wants(to.schema, to.name)) return null;
-      // Copied under its new name
-      if (this.#options.tables.find(to.schema, to.name) !== null && this.#find(to) === null) return null;
+      if (!host.wants(to.schema, to.name) || this.#isCopiedLater(to)) return null;
       const source = (await readTable(to.schema, to.name)) ?? null;
-      if (source === null) return 'unknown';
+      // When another table was copied under its name, what it is now is told by other statements
+      if (source === null) return this.#isCopiedLater(from) ? null : 'unknown';
       await host.registerAside(
         source,
         `it was ${from.schema}.${from.name}, which was not replicated; copy it with sync-tables`,
@@ -156,6 +159,10 @@ export class StatementWork {
     }
     if (!host.wants(to.schema, to.name)) {
       return setAside(this.#work, table, `it was renamed to ${to.schema}.${to.name}, which is not replicated`);
+    }
+    if (this.#isCopiedLater(to)) {
+      this.#drop(table);
+      return 'followed';
     }
     if (to.schema !== from.schema) {
       return setAside(
@@ -179,6 +186,10 @@ export class StatementWork {
         table,
         `it was renamed to ${moved.to.schema}.${moved.to.name}, which is not replicated`,
       );
+    }
+    if (moved !== undefined && this.#isCopiedLater(moved.to)) {
+      this.#drop(table);
+      return 'followed';
     }
     const now = moved?.to ?? name;
     const current = await this.#options.readTable(now.schema, now.name);
