@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PROJECT, requireBuild } from './support/built.ts';
@@ -101,6 +101,21 @@ test.each([
   const said = await run(tsc, ['--pretty', 'false'], { cwd: folder }).catch((error: { stdout: string }) => error);
   // What node-postgres gives is typed as its own types have it, so that the one mistake is seen.
   expect(said.stdout.trim().split('\n')).toEqual([expect.stringMatching(/TS2322: Type 'number' is not assignable/)]);
+});
+
+test('its types want none of the optional peers, also of who has libraries checked', async () => {
+  const links = Object.keys(manifest.peerDependencies).map((name) => join(folder, 'node_modules', name));
+  for (const link of links) await rm(link);
+  const opened = doors().map((door, n) => `import * as door${n} from '${door}'; console.log(door${n});`);
+  await writeFile(join(folder, 'whole.mts'), opened.join('\n'));
+  const compilerOptions = { strict: true, noEmit: true, skipLibCheck: false, target: 'es2023', types: [] };
+  const settings = { compilerOptions: { ...compilerOptions, module: 'node16' }, files: ['whole.mts'] };
+  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(settings));
+  const tsc = join(PROJECT, 'node_modules/.bin/tsc');
+  const said = await run(tsc, ['--pretty', 'false'], { cwd: folder }).catch((error: { stdout: string }) => error);
+  for (const link of links)
+    await symlink(join(PROJECT, 'node_modules', relative(join(folder, 'node_modules'), link)), link);
+  expect(said.stdout).toBe('');
 });
 
 test('keys are read without node-postgres', async () => {
