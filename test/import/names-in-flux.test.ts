@@ -8,10 +8,10 @@ import { startReplicaProcess } from './replica-process.ts';
 
 const mariadb = mariadbOfFile();
 const HOLD_POSITION = 'select from hypervault.import_position for update';
-const IN_TURN = { timeout: 60_000 };
+const IN_TURN = { timeout: 120_000 };
 
 function within(what: string): { timeoutMs: number; everyMs: number; what: string } {
-  return { timeoutMs: 20_000, everyMs: 20, what };
+  return { timeoutMs: 50_000, everyMs: 20, what };
 }
 
 /** By what the source calls them, as it was applied. */
