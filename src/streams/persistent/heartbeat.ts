@@ -81,7 +81,8 @@ export class Heartbeat {
       await this.#follow(beat.revision);
       const { leaseMs } = this.#settings;
       const pause = this.#parts.isWanting() ? Math.min(WANTING_MS, leaseMs / 3) : leaseMs / 3;
-      await sleep(pause, { signal: options.signal });
+      // An answer that came too late to be of use: a pause would only make the next one later.
+      await sleep(this.isValid ? pause : 1, { signal: options.signal });
       this.#parts.beforeBeat();
       beat = await this.#sql.beat(leaseMs, options);
       late = !this.isValid;
