@@ -99,10 +99,14 @@ export class LiveShardMap implements ShardMapSource {
   async admit(server: string, client: Client): Promise<void> {
     const owners = await ownersOn(client, server);
     if (owners === undefined || misfits(server, this.current, owners).length === 0) return;
-    // A map that is old would blame a server that is right.
-    const map = await this.refresh();
-    const problems = misfits(server, map, (await ownersOn(client, server)) ?? []);
-    if (problems.length > 0) throw new ServerOutdatedError(server, map.epoch, problems);
+    // A map that is old would blame a server that is right; so would one that changed while the server was asked.
+    for (let map = await this.refresh(); ; ) {
+      const problems = misfits(server, map, (await ownersOn(client, server)) ?? []);
+      if (problems.length === 0) return;
+      const since = await this.refresh();
+      if (since.epoch === map.epoch) throw new ServerOutdatedError(server, map.epoch, problems);
+      map = since;
+    }
   }
 
   /** @internal */

@@ -17,6 +17,8 @@ export const SQLSTATE = {
   duplicateTable: '42P07',
   undefinedColumn: '42703',
   undefinedObject: '42704',
+  objectInUse: '55006',
+  internalError: 'XX000',
   objectNotInPrerequisiteState: '55000',
   duplicatePreparedStatement: '42P05',
   invalidSqlStatementName: '26000',

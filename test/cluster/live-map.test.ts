@@ -202,6 +202,31 @@ test('shards that were made before anybody wanted a map say whose they are, too'
   expect(await rebuildMap(servers, 1n)).toEqual(map);
 });
 
+test('a shard that leaves while its server is asked makes nobody take the server for an old one', async () => {
+  const { a, control, servers, store } = await cluster();
+  const map = await liveShardMap({ control: control.connection, servers });
+  onTestFinished(() => map.close());
+  const client = await a.client();
+  await a.query('drop schema shard0004 cascade');
+  let asked = 0;
+  // The map is changed between two looks at it, as when a program is held up there.
+  const late = new Proxy(client, {
+    get: (session, name) => {
+      if (name !== 'query') return Reflect.get(session, name);
+      return async (text: string) => {
+        asked += 1;
+        if (asked === 2) await store.publish(NEXT, ME);
+        return session.query(text);
+      };
+    },
+  });
+  await map.admit('a', late);
+  expect(map.current.epoch).toBe(2n);
+  // One that lacks what the map gives it, and goes on giving it, is old.
+  await a.query('drop schema shard0003 cascade');
+  expect(await rejection(map.admit('a', client))).toMatchObject({ code: 'SERVER_OUTDATED' });
+});
+
 test('the map that is made anew gives a shard whose move stopped behind its fence to where that says', async () => {
   const { a, b, servers, store } = await cluster();
   // As a move leaves it between fence and flip: the new copy is not opened.

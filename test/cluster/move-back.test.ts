@@ -131,6 +131,30 @@ test('the janitor lists what nobody needs any more, takes it away in order, and 
   expect(await janitor(setting)).toEqual([]);
 });
 
+test('two janitors at once meet in nothing that either of them calls a failure', async () => {
+  const cluster = await movableCluster();
+  const { setting, a, control } = cluster;
+  await moveShards(setting, { shards: [2], to: 'b' }, { acceptStaleReads: true });
+  await control.query(`update hypervault.moves set state = 'finished', ended = now()`);
+  const holder = new pg.Client(a.connection);
+  await holder.connect();
+  onTestFinished(() => holder.end());
+  const { rows } = await holder.query(`select subname from pg_subscription where subname ~ '^hv_back_'
+    and subdbid = (select oid from pg_database where datname = current_database())`);
+  // Both have seen it there when the first one may take it away.
+  await holder.query(`begin; alter subscription ${rows[0].subname} disable`);
+  const both = Promise.all([janitor(setting, { remove: true }), janitor(setting, { remove: true })]);
+  both.catch(() => {});
+  const waiting = `select from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock' and query like 'alter subscription%'`;
+  await waitFor(async () => (await a.query(waiting)).rows.length === 2, { what: 'both to wait', timeoutMs: 20_000 });
+  await holder.query('rollback');
+  const links = (await both).flat().filter(({ kind }) => ['subscription', 'slot', 'publication'].includes(kind));
+  expect(links.filter(({ failed }) => failed)).toEqual([]);
+  await janitor(setting, { remove: true });
+  expect(await cluster.leftovers()).toEqual([]);
+});
+
 test('of slots for tables under copy the janitor takes those whose subscription is gone, on a server it knows', {
   timeout: 60_000,
 }, async () => {

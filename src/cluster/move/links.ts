@@ -1,6 +1,7 @@
 import type { Client } from 'pg';
 import { quoteIdentifier, quoteLiteral } from '../../internal/quote.ts';
 import { throwIfAborted } from '../../internal/sleep.ts';
+import { SQLSTATE, sqlStateOf } from '../../internal/sqlstate.ts';
 import { isSubscribed } from '../subscription.ts';
 import { conninfoOf } from './conninfo.ts';
 import type { SubscriptionIdentity } from './journal.ts';
@@ -92,10 +93,20 @@ export async function dropSlots(
     );
     if (rows.length === 0) return;
     for (const { slot_name, active_pid } of rows) {
-      if (active_pid === null) await client.query('select pg_drop_replication_slot($1)', [slot_name]);
+      if (active_pid === null) await dropSlot(client, slot_name);
       else if (tries % 20 === 19) await client.query('select pg_terminate_backend($1)', [active_pid]);
     }
     await client.query('select pg_sleep(0.05)');
+  }
+}
+
+/** One that somebody else has dropped, or reads, meanwhile is looked at again. */
+async function dropSlot(client: Client, name: string): Promise<void> {
+  try {
+    await client.query('select pg_drop_replication_slot($1)', [name]);
+  } catch (error) {
+    const state = sqlStateOf(error);
+    if (state !== SQLSTATE.undefinedObject && state !== SQLSTATE.objectInUse) throw error;
   }
 }
 
