@@ -70,9 +70,9 @@ test('disconnect does not wait for a session that hangs while it is opened', asy
 test('many reads of one caller, and reserved keys, end in time on a line that swallows everything', async () => {
   const { connections, databases } = await testDatastore();
   const proxy = await startProxy(databases[0].connection);
-  const db = new Datastore([{ ...connections[0]!, port: proxy.port, connectTimeoutMs: 300 }], {
-    poolBlockTimeoutMs: 500,
-    requestTimeoutMs: 300,
+  const db = new Datastore([{ ...connections[0]!, port: proxy.port, connectTimeoutMs: 2_000 }], {
+    poolBlockTimeoutMs: 2_000,
+    requestTimeoutMs: 1_000,
   });
   onTestFinished(() => db.disconnect({ deadlineMs: 200 }));
   const key = await db.put(1, 1, { a: '1' });
@@ -115,15 +115,19 @@ test('what nobody waits for any more is given up by the server too', async () =>
 });
 
 test('a process that stood still does not take a reply that has come for one that is late', async () => {
-  const { db, databases } = await testDatastore({ requestTimeoutMs: 300 });
+  const { db, databases } = await testDatastore({ requestTimeoutMs: 2_000 });
   await db.put(1, 1, { warm: 'yes' });
   await databases[0].query(`
-    create function shard0001.nap() returns trigger language plpgsql as
-      $$ begin perform pg_sleep(0.1); return new; end $$;
-    create trigger nap before insert on shard0001.entities for each row execute function shard0001.nap()`);
+    create function shard0001.wait() returns trigger language plpgsql as
+      $$ begin perform pg_advisory_xact_lock_shared(42); return new; end $$;
+    create trigger wait before insert on shard0001.entities for each row execute function shard0001.wait()`);
+  const gate = await databases[0].client();
+  await gate.query('select pg_advisory_lock(42)');
   const put = db.put(1, 1, { a: '1' });
   await waitFor(() => running(databases[0], 'entities (id'), { what: 'the put' });
-  const until = performance.now() + 700;
+  const opened = gate.query('select pg_sleep(0.2), pg_advisory_unlock(42)');
+  const until = performance.now() + 4_000;
   while (performance.now() < until);
   expect((await put).shardId).toBe(1);
+  await opened;
 });
