@@ -168,7 +168,7 @@ export class LeaderLease extends TypedEmitter<LeaderLeaseEvents> {
         const kind = explained instanceof SchemaError ? 'missing' : 'passing';
         if (this.#failing === undefined || (kind === 'missing' && this.#failing !== kind))
           this.emit('error', explained);
-        this.#failing = kind;
+        if (this.#failing !== 'missing') this.#failing = kind;
         waitMs = Math.min(waitMs, 1_000 * (0.5 + Math.random() / 2));
       }
       using stop = linkSignals([this.#stop.signal, this.#hurry.signal]);

@@ -96,7 +96,7 @@ test('exactly once: a transaction whose outcome is unknown, and that was undone,
   const { database } = here;
   await database.query(`create table ${SHARD}.done (body int)`);
   await database.query(`create function undo() returns trigger language plpgsql as $$ begin
-    perform pg_sleep(0.5);
+    perform pg_sleep(1.5);
     raise exception 'undone';
   end $$`);
   await database.query(
