@@ -85,16 +85,26 @@ export async function importFixture(
   return fixture;
 }
 
+const STANDS_STILL_MS = 20_000;
+
 async function caughtUp({ server, target }: ImportFixture): Promise<void> {
   const [status] = (await server.query(server.statusStatement)) as { File: string; Position: number }[];
   const file = Number(/\.(\d+)$/.exec(status!.File)![1]);
   const wanted = (BigInt(file) << 40n) | BigInt(status!.Position);
+  const place = `${status!.File}:${status!.Position}`;
+  // However much is left on a busy machine: only standing still is a failure
+  let last = '';
+  let movedAt = Date.now();
   await waitFor(
     async () => {
       const { rows } = await target.query('select min(ordinal)::text as at from hypervault.import_position');
-      return rows[0].at !== null && BigInt(rows[0].at) >= wanted;
+      const at = String(rows[0].at);
+      if (at !== last) movedAt = Date.now();
+      last = at;
+      if (Date.now() - movedAt > STANDS_STILL_MS) throw new Error(`the target stands still at ${at} before ${place}`);
+      return rows[0].at !== null && BigInt(at) >= wanted;
     },
-    { timeoutMs: 20_000, everyMs: 30, what: `the target reaching ${status!.File}:${status!.Position}` },
+    { timeoutMs: 90_000, everyMs: 30, what: `the target reaching ${place}` },
   );
 }
 
