@@ -1,6 +1,7 @@
 // A MariaDB or MySQL, a database of the run's Postgres, and an engine between them.
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, onTestFinished } from 'vitest';
+import type { Notice } from '../../src/import/index.ts';
 import { freshDatabase, type TestDatabase } from '../support/database.ts';
 import { startMariadb } from '../support/mariadb.ts';
 import { startMysql } from '../support/mysql.ts';
@@ -49,10 +50,16 @@ export interface ImportFixture extends EngineFixture {
 
 let made = 0;
 
-/** @param options.source - keys of the source's section beside what is needed to connect */
+interface ImportFixtureOptions {
+  /** Keys of the source's section beside what is needed to connect. */
+  readonly source?: Record<string, unknown>;
+  readonly config?: Record<string, unknown>;
+  readonly onNotice?: (notice: Notice) => void;
+}
+
 export async function importFixture(
   server: SourceServer,
-  { source = {}, config = {} }: { source?: Record<string, unknown>; config?: Record<string, unknown> } = {},
+  { source = {}, config = {}, onNotice }: ImportFixtureOptions = {},
 ): Promise<ImportFixture> {
   made += 1;
   const schema = `src_${process.pid}_${made}`;
@@ -73,7 +80,7 @@ export async function importFixture(
     ...config,
   };
   const fixture: ImportFixture = {
-    ...engineFixture(whole),
+    ...engineFixture(whole, { onNotice }),
     server,
     target,
     config: whole as ImportFixture['config'],

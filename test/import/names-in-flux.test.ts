@@ -80,14 +80,24 @@ it.each(['direct', 'log'])('copies by names that a killed reader had given away 
 });
 
 it('keeps a table in mind that was renamed, set aside, and followed by another under its name', IN_TURN, async () => {
-  const f = await importFixture(mariadb());
+  const told: string[] = [];
+  const f = await importFixture(mariadb(), { onNotice: ({ message }) => told.push(message) });
   await f.source('create table a (id int primary key, v int); insert into a values (1, 1)');
   await f.init();
   await f.start();
+  // What is set aside is in the catalogue before the next batch is applied: that has to be read behind one that waits
+  const letGoOfBatch = await holdOpen(f.target, HOLD_POSITION);
   await f.source('insert into a values (2, 2)');
-  await f.caughtUp();
-  const letGo = await holdOpen(f.target, HOLD_POSITION);
+  await waitFor(
+    async () =>
+      (await f.rows(`select from pg_stat_activity where query ~ 'import_position' and wait_event_type = 'Lock'`))
+        .length > 0,
+    within('a batch that waits'),
+  );
   await f.source("rename table a to b; set session binlog_format = 'STATEMENT'; update b set v = v + 1");
+  await waitFor(() => told.some((message) => message.includes('binlog_format')), within('the statement being read'));
+  const letGo = await holdOpen(f.target, 'lock table hypervault.import_structure in exclusive mode');
+  await letGoOfBatch();
   await waitFor(async () => (await tablesIn(f, 'aside')).length === 1, within('the table being set aside'));
   await f.source('create table a (id int primary key); insert into a values (9)');
   await waitFor(async () => (await tablesIn(f, 'followed')).length === 1, within('the other being read of'));

@@ -27,13 +27,14 @@ export async function makeSkeleton(moving: Moving): Promise<void> {
   await installCopy(moving, asOwner);
   await replayMigrations(moving, asOwner);
   await assertSameStructure(moving);
-  await copyGrants(source.client, target.client, 'hypervault');
-  await copyGrants(source.client, target.client, schema);
   const usage = await usageOf(source.client, schema);
   const deferred = await target.client.query<{ deferred: Deferred }>('select hypervault.move_defer($1) as deferred', [
     schema,
   ]);
   await closeCopy(moving);
+  // Only now: until nobody can write to the copy, nobody but the owner has a right in it.
+  await copyGrants(source.client, target.client, 'hypervault');
+  await copyGrants(source.client, target.client, schema);
   const { indexes, foreignKeys } = deferred.rows[0]!.deferred;
   const tables = await tablesOf(source.client, schema);
   await moving.keep({ indexes, foreignKeys, usage, tables });
