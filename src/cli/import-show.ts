@@ -28,6 +28,15 @@ export const defineImportShow: DefineCommand = (group, context) => {
         ]);
       }),
     );
+  sourceCommand(group, 'show-migration')
+    .description('how the tables of an import are made in the shards, as a file for hypervault migrate')
+    .action((options: ImportOptions) =>
+      withEngine(options, context, async (engine) => {
+        const migration = await engine.showMigration(await sourceOf(engine, options));
+        output.value(migration, ({ sql }) => sql.trimEnd());
+        for (const note of migration.notes) output.note(note);
+      }),
+    );
   sourceCommand(group, 'preflight')
     .description('everything that stands against copying a source; changes nothing')
     .action((options: ImportOptions) =>

@@ -11,6 +11,7 @@ import { type InitOptions, initReplica } from './commands/init-replica.ts';
 import { preflight } from './commands/preflight.ts';
 import { type MaintenanceOptions, runMaintenance } from './commands/run-maintenance.ts';
 import { showConfig } from './commands/show-config.ts';
+import { type ImportedMigration, showMigration } from './commands/show-migration.ts';
 import { type SourceSummary, showSources } from './commands/show-sources.ts';
 import { type SourceDetails, type SourceStatusReport, showSourceStatus, showStatus } from './commands/show-status.ts';
 import { readReplica, replayReplica, type StartOptions, startReplica } from './commands/start-replica.ts';
@@ -23,6 +24,8 @@ import type { Problem } from './errors.ts';
 import { filesOf } from './log/own-files.ts';
 import { type ReplicaEngineOptions, resolveReplicaEngineOptions } from './options.ts';
 import type { SwitchOptions } from './way-back/switch-work.ts';
+
+type Stoppable = { readonly signal?: AbortSignal | undefined };
 
 /**
  * Keeps Postgres copies of databases up to date: the road from MySQL, MariaDB or one big Postgres into a schema or
@@ -95,10 +98,7 @@ export class ReplicaEngine {
   }
 
   /** Makes the source's tables without their rows. */
-  async copySchema(
-    source: string,
-    options: { readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<CopySchemaResult> {
+  async copySchema(source: string, options: Stoppable = {}): Promise<CopySchemaResult> {
     const { context } = await this.#open();
     return copySchema(context, source, options);
   }
@@ -143,6 +143,12 @@ export class ReplicaEngine {
     await finish(context, source, options);
   }
 
+  /** How the tables of an import are made in the shards, as a file for `hypervault migrate`. Changes nothing. */
+  async showMigration(source: string): Promise<ImportedMigration> {
+    const { context } = await this.#open();
+    return showMigration(context, source);
+  }
+
   /** Compares source and target row by row, also while both are written to. */
   async verify(source: string, options: VerifyOptions = {}): Promise<VerifyResult> {
     const { context } = await this.#open();
@@ -159,16 +165,13 @@ export class ReplicaEngine {
   }
 
   /** Brings the target schemas in line with changed `schema_mappings`. */
-  async updateSchemaMappings(
-    source: string,
-    options: { readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<MappingChange> {
+  async updateSchemaMappings(source: string, options: Stoppable = {}): Promise<MappingChange> {
     const { context } = await this.#open();
     return updateSchemaMappings(context, source, options);
   }
 
   /** Brings the catalogue to this program's version. Refuses while a source is at work. */
-  async upgradeReplicaSchema(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<UpgradeResult> {
+  async upgradeReplicaSchema(options: Stoppable = {}): Promise<UpgradeResult> {
     const { context } = await this.#open();
     return upgradeReplicaSchema(context, options);
   }

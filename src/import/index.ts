@@ -6,6 +6,7 @@ export type { DetachOptions, DetachResult } from './commands/detach-replica.ts';
 export type { InitOptions } from './commands/init-replica.ts';
 export type { MaintenanceOptions } from './commands/run-maintenance.ts';
 export { type ConfigurationFiles, setConfigurationFiles } from './commands/set-configuration-files.ts';
+export type { ImportedMigration } from './commands/show-migration.ts';
 export type { SourceSummary } from './commands/show-sources.ts';
 export type { SourceDetails, SourceStatusReport } from './commands/show-status.ts';
 export type { StartOptions } from './commands/start-replica.ts';
