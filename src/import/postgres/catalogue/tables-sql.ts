@@ -166,7 +166,8 @@ select t.oid::int8 as oid, n.nspname as schema, t.typname as name, t.typtype as 
          select a.atttypid::int8
            from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
        ) as attribute_oids,
-       r.rngsubtype::int8 as subtype_oid, format_type(r.rngsubtype, null) as subtype, m.rngtypid::int8 as range_oid,
+       r.rngsubtype::int8 as subtype_oid, format_type(r.rngsubtype, null) as subtype,
+       format_type(r.rngmultitypid, null) as multirange, m.rngtypid::int8 as range_oid,
        c.relkind as relation_kind
   from pg_type t
   join pg_namespace n on n.oid = t.typnamespace

@@ -22,6 +22,8 @@ export interface TypeRow {
   readonly attribute_oids: readonly string[];
   readonly subtype_oid: string | null;
   readonly subtype: string | null;
+  /** Of a range: the type of several of them. */
+  readonly multirange: string | null;
   readonly range_oid: string | null;
   readonly relation_kind: string | null;
 }
@@ -80,7 +82,7 @@ function createStatement(row: TypeRow): string | null {
       return `create domain ${name} as ${row.base}${value}${row.required ? ' not null' : ''} ${row.checks.join(' ')}`.trim();
     }
     case 'r':
-      return `create type ${name} as range (subtype = ${row.subtype})`;
+      return `create type ${name} as range (subtype = ${row.subtype}, multirange_type_name = ${row.multirange})`;
     case 'c':
       // The row type of a table comes with its table only
       return row.relation_kind === 'c' ? `create type ${name} as (${row.attributes.join(', ')})` : null;
