@@ -75,9 +75,11 @@ export class Heartbeat {
     let late = false;
     for (let beat = first; ; ) {
       await this.#parts.onBeat(beat, late);
+      // Also when it ran out while the beat was taken over, or had not begun: what came into line meanwhile waits.
+      const lapsed = !this.isValid;
       this.#validUntil = beat.sentAt + this.#settings.leaseMs;
       this.#wake();
-      if (late) this.#parts.onConfirmed();
+      if (late || lapsed) this.#parts.onConfirmed();
       await this.#follow(beat.revision);
       const { leaseMs } = this.#settings;
       const pause = this.#parts.isWanting() ? Math.min(WANTING_MS, leaseMs / 3) : leaseMs / 3;
